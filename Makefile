@@ -1,0 +1,57 @@
+# Everything runs in .venv, which sets itself up; `make` alone lists the targets.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo format lint types layers check test test-all cov bench build clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "harvester needs Python 3.11 or newer; name one: make PYTHON=python3.11" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+setup: $(READY) ## make .venv with harvester and its development tools
+
+demo: $(READY) ## export made-up calls of all four providers into ./out
+	@$(BIN)/python benchmarks/demo.py
+
+format: $(READY) ## format and mend what can be mended
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: $(READY) ## ruff
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(READY) ## mypy and pyright
+	$(BIN)/mypy
+	$(BIN)/pyright
+
+layers: $(READY) ## imports point down the ladder
+	$(BIN)/lint-imports
+
+check: lint types layers ## lint, types and layers
+
+test: $(READY) ## the tests, less the slow ones
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: $(READY) ## all tests
+	$(BIN)/python -m pytest
+
+cov: $(READY) ## what the tests cover
+	$(BIN)/python -m pytest --cov --cov-report=term-missing
+
+bench: $(READY) ## speed against the sandbox and nginx, beside a loop of requests
+	$(BIN)/python -m benchmarks
+
+build: $(READY) ## a wheel and a source archive in dist/
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+
+clean: ## remove what is made
+	rm -rf $(VENV) build dist out .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .import_linter_cache

@@ -1,0 +1,288 @@
+"""Harvester: the one object that holds what is shared; its verbs are the commands."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+import anyio.to_thread
+
+from harvester import lookup, verify
+from harvester.clock import Clock, SystemClock
+from harvester.config import Config
+from harvester.errors import HarvesterError
+from harvester.fetch import Account, Fetcher
+from harvester.job.choose import Wish, choose_jobs
+from harvester.job.ids import IdStore
+from harvester.job.lane import Lane, Shared
+from harvester.job.progress import Progress
+from harvester.job.report import (
+    Report,
+    SourceProgress,
+    SourceReport,
+    overall,
+    segment_reports,
+    source_report,
+    totals,
+)
+from harvester.job.run import Hook, Run, open_queue
+from harvester.job.shape import Shaper
+from harvester.job.write import Desk, Files, Writer
+from harvester.journal import FOLDER, Job, Journal, Store
+from harvester.model import Segment, SegmentKind, Source
+from harvester.providers import get_provider
+from harvester.sinks import Sink, SinkFactory, open_sink, publish
+from harvester.transport.base import Transport
+from harvester.transport.gate import Gate
+from harvester.transport.retry import RetryPolicy
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+class Harvester:
+    """Exports what a config asks for.
+
+    Args:
+        config: The sources and the output.
+        transport: What moves bytes; None for aiohttp.
+        clock: What tells the time; None for the machine's.
+        hooks: Called after each answer that was taken.
+        policy: How often and how long a request is tried.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        transport: Transport | None = None,
+        clock: Clock | None = None,
+        hooks: Sequence[Hook] = (),
+        policy: RetryPolicy | None = None,
+    ) -> None:
+        self.config = config
+        self._transport = transport
+        self._owned: Transport | None = None
+        self._clock = clock or SystemClock()
+        self._hooks = hooks
+        self._policy = policy or RetryPolicy()
+        self._run: Run | None = None
+        self._progress: Progress | None = None
+        self._is_stopped = False
+
+    async def __aenter__(self) -> Self:
+        if self._transport is None:
+            from harvester.transport.aiohttp import AiohttpTransport  # noqa: PLC0415 - aiohttp takes 190 ms to import
+
+            self._transport = self._owned = AiohttpTransport()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._owned is not None:
+            await self._owned.aclose()
+            self._transport = self._owned = None
+
+    async def export(self, *, fresh: bool = False, sink: SinkFactory | None = None) -> Report:
+        """Export every call of the query; what is there already is not fetched again.
+
+        Args:
+            fresh: Export again, and put the new segments in place of the old ones when a source has ended.
+            sink: Opens the sinks of a source; None for files in the output folder.
+
+        Returns:
+            The report of the run, which is also kept in the output: its gaps are named, not raised.
+
+        Raises:
+            UsageError: The output holds another job of a source.
+            HeldError: Another run holds the output.
+            OutputError: A file cannot be written; what was committed stays and the same call goes on.
+            JournalError: The journal cannot be trusted.
+        """
+        root = self.config.output.path
+        journal = await Journal.open(root, holder="export")
+        try:
+            files = Files(root, journal, partial(publish, root) if sink is None else _publisher(sink))
+            await files.recover()
+            return await self._export(journal, files, sink or self._open_sink, is_fresh=fresh)
+        finally:
+            self._run = None
+            await journal.aclose()
+
+    async def _export(self, journal: Journal, files: Files, sink: SinkFactory, *, is_fresh: bool) -> Report:
+        config, started_at, started = self.config, self._clock.now(), self._clock.monotonic()
+        output = config.output
+        wish = Wish(output.shape, output.format, output.raw)
+        jobs = await choose_jobs(journal, files, config.sources, wish, is_fresh=is_fresh, now=started_at)
+        run_id = f"{started_at:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+        await journal.run(Store.begin_run, run_id, "export", started_at)
+        sent, received = open_queue()
+        fetcher = self._fetcher()
+        shared = Shared(fetcher, journal, IdStore(journal), sent, self._clock)
+        lanes = [
+            self._lane(account, jobs[account.source.name], shared, sink, run_id) for account in self._accounts()
+        ]
+        for lane in lanes:
+            await lane.start()
+        self._progress = Progress(lanes, self._clock)
+        self._run = Run(
+            lanes,
+            fetcher=fetcher,
+            writer=Writer(journal, run_id, files),
+            clock=self._clock,
+            max_in_flight=config.concurrency,
+            hooks=self._hooks,
+        )
+        if self._is_stopped:
+            self._run.stop()
+        await self._run.carry_out(sent, received)
+        report = await self._report(journal, lanes, run_id, started_at, self._clock.monotonic() - started)
+        await journal.run(Store.end_run, run_id, report.outcome, report.finished_at)
+        await anyio.to_thread.run_sync(_keep_report, output.path, report)
+        return report
+
+    def stop(self, _reason: str = "") -> None:
+        """End a running export: what was fetched is written and committed, and `export` returns its report."""
+        self._is_stopped = True
+        if self._run is not None:
+            self._run.stop()
+
+    def progress(self) -> list[SourceProgress]:
+        """Return how far each source of a running export is; empty before it has started."""
+        return self._progress.look() if self._progress is not None else []
+
+    async def check(self) -> list[lookup.CheckRow]:
+        """Ask each source one cheap question: credentials, reachability, clock, limits. Nothing is raised."""
+        return await lookup.check(self._accounts(), self._sender(), self._clock)
+
+    async def agents(self) -> list[lookup.AgentRow]:
+        """Return the agents each source can see.
+
+        Raises:
+            ProviderError: A source did not answer.
+        """
+        return await lookup.agents(self._accounts(), self._fetcher())
+
+    async def plan(self) -> list[lookup.PlanRow]:
+        """Return what `export` would do, from one page of one row for each agent.
+
+        Raises:
+            ProviderError: A source did not answer.
+        """
+        return await lookup.plan(self._accounts(), self._fetcher(), self._clock.now())
+
+    async def status(self) -> list[verify.StatusRow]:
+        """Return what the last run of each source did and what is left; the output is only read.
+
+        Raises:
+            JournalError: There is a journal that cannot be read.
+        """
+        names = [(source.name, source.provider) for source in self.config.sources]
+        return await anyio.to_thread.run_sync(verify.status, self.config.output.path, names)
+
+    def _sender(self) -> Transport:
+        if self._transport is None:
+            raise HarvesterError("a Harvester is used inside `async with`")
+        return self._transport
+
+    def _fetcher(self) -> Fetcher:
+        return Fetcher(self._sender(), self._clock, self._policy)
+
+    def _accounts(self) -> list[Account]:
+        """Return how each source is asked; those with the same credentials share a gate, the stricter limits hold."""
+        gates: dict[object, Gate] = {}
+        accounts: list[Account] = []
+        for source in self.config.sources:
+            provider = get_provider(source.provider)
+            key = (source.provider, tuple(sorted(source.credentials.items(), key=lambda item: item[0])))
+            gate = gates.get(key)
+            if gate is None:
+                gate = gates[key] = Gate(self._clock, source.rates, provider.capabilities.rates)
+            elif source.rates:
+                gate.tighten(source.rates)
+            accounts.append(Account(source, provider, gate))
+        return accounts
+
+    def _lane(self, account: Account, job: Job, shared: Shared, sink: SinkFactory, run_id: str) -> Lane:
+        source, output = account.source, self.config.output
+        desk = Desk(source.name, job.id, is_aside=job.state == "fresh", open_sink=sink)
+        shaper = Shaper(
+            source.name, account.provider, shape=output.shape, run_id=run_id, keep_raw=output.raw
+        )
+        return Lane(account, job, desk, shaper, shared)
+
+    def _open_sink(self, name: str, kind: SegmentKind) -> Sink:
+        output = self.config.output
+        provider = get_provider(next(source.provider for source in self.config.sources if source.name == name))
+        return open_sink(
+            output.path,
+            name,
+            format=output.format,
+            shape=output.shape,
+            compression=output.compression,
+            columns=provider.columns,
+            adds_agent_id=not provider.capabilities.names_agent,
+            kind=kind,
+        )
+
+    async def _report(
+        self, journal: Journal, lanes: Sequence[Lane], run_id: str, started_at: datetime, elapsed_s: float
+    ) -> Report:
+        sources: list[SourceReport] = []
+        segments: list[Segment] = []
+        for lane in lanes:
+            sources.append(await _source_report(journal, lane, run_id))
+            segments += await journal.run(Store.current_segments, lane.account.source.name)
+        assert self._run is not None
+        total = totals(sources)
+        total.damaged = sum(lane.damaged for lane in lanes)
+        total.bytes_in = sum(lane.account.bytes_in for lane in lanes)
+        is_interrupted = any(source.outcome == "interrupted" for source in sources)
+        return Report(
+            run_id=run_id,
+            command="export",
+            outcome=overall(sources, is_interrupted=is_interrupted),
+            started_at=started_at,
+            finished_at=self._clock.now(),
+            elapsed_s=elapsed_s,
+            totals=total,
+            sources=sources,
+            segments=segment_reports(segments),
+        )
+
+
+async def _source_report(journal: Journal, lane: Lane, run_id: str) -> SourceReport:
+    account, outcome = lane.account, lane.outcome
+    assert outcome is not None
+    report = source_report(
+        name=account.source.name,
+        provider=account.source.provider,
+        outcome=outcome,
+        windows=sorted(lane.stored.values(), key=lambda stored: stored.window.agent_id or ""),
+        agents=await journal.run(Store.agents, lane.job.id),
+        gaps=lane.gaps,
+    )
+    report.requests, report.retries, report.throttled = account.requests, account.retries, account.throttled
+    await journal.run(Store.end_job, lane.job.id, run_id, outcome, lane.gaps)
+    return report
+
+
+def _publisher(sink: SinkFactory) -> Callable[[Segment], Awaitable[None]]:
+    async def publish_one(segment: Segment) -> None:
+        await sink(segment.source, segment.kind).publish(segment)
+
+    return publish_one
+
+
+def _keep_report(root: Path, report: Report) -> None:
+    folder = root / FOLDER / "runs" / report.run_id
+    folder.mkdir(parents=True, exist_ok=True)
+    aside = folder / "report.json.part"
+    aside.write_bytes(report.to_json())
+    aside.replace(folder / "report.json")

@@ -1,0 +1,1 @@
+"""The command line: arguments, signals, exit codes, tables. The only room to print."""

@@ -1,0 +1,254 @@
+"""One `[[source]]` of a config, with the defaults of the file and the command line's options, as a Source.
+
+What a source itself asks of its provider must be possible. An option or a default applies where it can; the
+sources it left out are named, and where it could apply to none it is an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import TypeVar
+
+from harvester.model import Secret, Source
+from harvester.providers import PROVIDERS, check_filters
+from harvester.providers.base import Capabilities, Provider
+
+from .config_options import Overrides, Reach
+from .config_table import Problems, Table, nearest
+from .config_values import (
+    quoted,
+    read_agents,
+    read_base_url,
+    read_count,
+    read_credential,
+    read_filters,
+    read_flag,
+    read_moment,
+    read_name,
+    read_rates,
+    read_text,
+    shown,
+)
+
+T = TypeVar("T")
+
+# The keys a source may have besides its provider's credentials; all but the name may stand in [defaults].
+DEFAULT_KEYS = (
+    "provider", "base_url", "agents", "since", "until",
+    "rate", "concurrency", "details", "recordings", "filters",
+)  # fmt: skip
+SOURCE_KEYS = ("name", *DEFAULT_KEYS)
+FULL = ("full",)
+
+
+class SourceReader:
+    """Reads the sources of one file.
+
+    Args:
+        defaults: The table `[defaults]`.
+        options: What the command line says.
+        problems: Where mistakes go.
+        now: What relative moments start from.
+    """
+
+    def __init__(self, defaults: Table, options: Overrides, problems: Problems, now: datetime) -> None:
+        self._defaults = defaults
+        self._options = options
+        self._problems = problems
+        self._now = now
+        self.reach = Reach()
+        self._option_range = {
+            key: self._option(f"--{key}", value, self._moment)
+            for key, value in (("since", options.since), ("until", options.until))
+        }
+        self._option_agents = self._option("--agent", options.agents or None, read_agents)
+        self._option_filters = self._option("--filter", options.filters, read_filters) or {}
+
+    def read(self, table: Table) -> Source | None:
+        """Read one source; None where it is not in use or too much of it is wrong."""
+        name = table.take("name", read_name, "")
+        provider = self._provider(table)
+        if provider is None:
+            return None
+        can = provider.capabilities
+        table.refuse_unknown((*SOURCE_KEYS, *can.credentials))
+        since, until = self._range(table)
+        details = self._details(table, can)
+        recordings = self._recordings(table, can)
+        return Source(
+            name=name,
+            provider=can.name,
+            base_url=self._take(table, "base_url", read_base_url, can.base_url),
+            credentials=self._credentials(table, can),
+            agents=self._agents(table),
+            since=since,
+            until=until,
+            rates=self._take(table, "rate", read_rates, None),
+            concurrency=self._take(table, "concurrency", read_count, None),
+            details=FULL if recordings and can.recordings == "detail" else details,
+            recordings=recordings,
+            filters=self._filters(table, provider),
+        )
+
+    def _take(self, table: Table, key: str, read: Callable[[object], T], default: T) -> T:
+        return self._holder(table, key).take(key, read, default)
+
+    def _holder(self, table: Table, key: str) -> Table:
+        return table if key in table.values else self._defaults.when(used=table.is_used)
+
+    def _option(self, key: str, value: object, read: Callable[[object], T]) -> T | None:
+        try:
+            return None if value is None else read(value)
+        except ValueError as error:
+            self._problems.add(key, str(error))
+            return None
+
+    def _moment(self, value: object) -> datetime:
+        return read_moment(value, self._now)
+
+    def _provider(self, table: Table) -> Provider | None:
+        holder = self._holder(table, "provider")
+        if "provider" not in holder.values:
+            table.problem("provider", f"missing; one of {', '.join(sorted(PROVIDERS))}")
+        return holder.take("provider", read_provider, None)
+
+    def _credentials(self, table: Table, can: Capabilities) -> dict[str, Secret]:
+        found = {}
+        for key in can.credentials:
+            holder = self._holder(table, key)
+            if key not in holder.values:
+                table.problem(key, f"missing; {can.title} needs it: {table.example(key, can.name)}")
+            secret = holder.take(key, read_credential, None)
+            if secret is not None:
+                found[key] = secret
+        return found
+
+    def _agents(self, table: Table) -> tuple[str, ...] | None:
+        agents: tuple[str, ...] | None = self._take(table, "agents", read_agents, None)
+        return self._option_agents if table.is_used and self._option_agents else agents
+
+    def _range(self, table: Table) -> tuple[datetime | None, datetime | None]:
+        since, since_key = self._edge(table, "since")
+        until, until_key = self._edge(table, "until")
+        end, end_name = (until, until_key) if until else (self._now, "now, where it ends without an until")
+        if since is not None and since >= end:
+            place = table if since_key == "since" else None
+            message = f"{shown(since)} is not before {end_name}, {shown(end)}"
+            self._problems.add(place.key("since") if place else since_key, message)
+        return since, until
+
+    def _edge(self, table: Table, key: str) -> tuple[datetime | None, str]:
+        value = self._take(table, key, self._moment, None)
+        option = self._option_range[key] if table.is_used else None
+        return (option, f"--{key}") if option else (value, key)
+
+    def _details(self, table: Table, can: Capabilities) -> tuple[str, ...]:
+        none: tuple[str, ...] = ()
+        groups = self._wish(table, "details", read_details, none, lambda asked: refuse_details(can, asked))
+        option = self._options.details if table.is_used else None
+        if option is None:
+            return groups
+        if not option:
+            return ()
+        return FULL if self._reaches(table, "--details", refuse_details(can, FULL)) else groups
+
+    def _recordings(self, table: Table, can: Capabilities) -> bool:
+        wanted = self._wish(
+            table, "recordings", read_flag, False, lambda asked: refuse_recordings(can, asked)
+        )
+        option = self._options.recordings if table.is_used else None
+        if option is None:
+            return wanted
+        return option and self._reaches(table, "--recordings", refuse_recordings(can, True))
+
+    def _wish(
+        self,
+        table: Table,
+        key: str,
+        read: Callable[[object], T],
+        nothing: T,
+        refuse: Callable[[T], str | None],
+    ) -> T:
+        """Take what the provider may be unable to do: a source that asks is told, a default is noted."""
+        asked = self._take(table, key, read, nothing)
+        refusal = refuse(asked)
+        if key in table.values:
+            if refusal is not None:
+                table.problem(key, refusal, unsupported=True)
+            return asked
+        if asked == nothing or getattr(self._options, key) is not None:
+            return nothing
+        return asked if self._reaches(table, self._defaults.key(key), refusal) else nothing
+
+    def _filters(self, table: Table, provider: Provider) -> dict[str, str]:
+        nothing: dict[str, str] = {}
+        asked = self._take(table, "filters", read_filters, nothing)
+        if "filters" in table.values:
+            for name, value in asked.items():
+                refusal = refuse_filter(provider, name, value)
+                if refusal is not None:
+                    table.problem(f"filters.{name}", refusal, unsupported=True)
+        else:
+            asked = self._fitting(table, provider, asked, self._defaults.key("filters."))
+        if table.is_used:
+            asked = asked | self._fitting(table, provider, self._option_filters, "--filter ")
+        return asked
+
+    def _fitting(
+        self, table: Table, provider: Provider, filters: Mapping[str, str], prefix: str
+    ) -> dict[str, str]:
+        return {
+            key: value
+            for key, value in filters.items()
+            if self._reaches(table, f"{prefix}{key}", refuse_filter(provider, key, value))
+        }
+
+    def _reaches(self, table: Table, key: str, refusal: str | None) -> bool:
+        name = str(table.values.get("name", table.label))
+        return self.reach.note(key, name, refusal, used=table.is_used)
+
+
+def read_provider(value: object) -> Provider:
+    """Read a provider's name."""
+    name = read_text(value)
+    if name not in PROVIDERS:
+        raise ValueError(f"no such provider {quoted(name)}; {nearest(name, PROVIDERS)}")
+    return PROVIDERS[name]
+
+
+def read_details(value: object) -> tuple[str, ...]:
+    """Read true, false or a list of groups; the groups come sorted, each once."""
+    if isinstance(value, bool):
+        return FULL if value else ()
+    if not isinstance(value, list):
+        raise ValueError('must be true, false or a list of groups such as ["transcript"]')  # noqa: TRY004 - a mistake
+    groups = {read_text(one) for one in value}
+    return FULL if "full" in groups else tuple(sorted(groups))
+
+
+def refuse_details(can: Capabilities, groups: tuple[str, ...]) -> str | None:
+    """Return why a provider cannot give these groups of details, None where it can."""
+    if not groups:
+        return None
+    if can.details == "none":
+        return f"{can.title} documents no details"
+    if groups == FULL:
+        return None
+    if not can.detail_groups:
+        return f"{can.title} gives details as a whole, not by groups: details = true"
+    unknown = [group for group in groups if group not in can.detail_groups]
+    return (
+        f"no such group {quoted(unknown[0])}; {nearest(unknown[0], can.detail_groups)}" if unknown else None
+    )
+
+
+def refuse_recordings(can: Capabilities, asked: bool) -> str | None:
+    """Return why a provider cannot give recordings, None where it can or is not asked."""
+    return f"{can.title} documents no recordings" if asked and can.recordings == "none" else None
+
+
+def refuse_filter(provider: Provider, name: str, value: str) -> str | None:
+    """Return why a provider cannot filter so, None where it can."""
+    problems = check_filters(provider, {name: value})
+    return "; ".join(problems).removeprefix(f"filters.{name}: ") or None

@@ -1,0 +1,1 @@
+"""Export and sync: from sources to committed segments."""

@@ -1,0 +1,175 @@
+"""Which calls of a window are known, in bounded memory.
+
+Ids are kept by hour of `created_at`, which does not change: lists come more or less in its order, so few hours are in
+use at a time. Those longest unused go to a scratch file of the journal once there are more than `max_ids` in memory,
+and come back when a row of theirs does. What an earlier run wrote of a window is in the journal itself.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from harvester.journal import NAMELESS
+from harvester.model import Window
+
+from .plan import Range
+from .walk import Sifted
+
+MAX_IDS = 100_000
+"""About 15 MB of ids, as Python keeps them."""
+
+BUCKET_COST = 4
+"""What an hour costs beside its ids, in ids."""
+
+Bucket = dict[str, int]
+"""Id to the pass that saw it last; 0 is an earlier run."""
+
+
+class IdJournal(Protocol):
+    """Where ids go that are not in memory."""
+
+    async def load_ids(self, window_id: int, hours: Sequence[int]) -> dict[int, Bucket]:
+        """Return what is kept of these hours: what was spilled, else what an earlier run wrote."""
+        ...
+
+    async def spill_ids(self, buckets: dict[tuple[int, int], Bucket]) -> None:
+        """Keep buckets by (window, hour) until they are loaded or the window is forgotten."""
+        ...
+
+
+class IdStore:
+    """The ids of all open windows."""
+
+    def __init__(self, journal: IdJournal, *, max_ids: int = MAX_IDS) -> None:
+        self._journal = journal
+        self._max_ids = max_ids
+        self._count = 0
+        self._has_spilled = False
+        self._buckets: OrderedDict[tuple[int, int], Bucket] = OrderedDict()
+        self._hours: dict[int, set[int]] = {}
+
+    async def open(self, window_id: int, hours: Collection[int], *, is_new: bool) -> dict[int, Bucket]:
+        """Return the buckets of these hours, in memory from now until the next call that awaits.
+
+        Args:
+            window_id: The journal's number of the window.
+            hours: Hours as `hour_of` counts them, or the journal's DATELESS or NAMELESS.
+            is_new: The journal knows nothing of this window but what was spilled.
+        """
+        while missing := [hour for hour in hours if (window_id, hour) not in self._buckets]:
+            is_known = self._has_spilled or not is_new
+            loaded = await self._journal.load_ids(window_id, missing) if is_known else {}
+            for hour in missing:
+                if (window_id, hour) not in self._buckets:
+                    self._put(window_id, hour, loaded.get(hour, {}))
+        found: dict[int, Bucket] = {}
+        for hour in hours:
+            self._buckets.move_to_end((window_id, hour))
+            found[hour] = self._buckets[window_id, hour]
+        return found
+
+    async def settle(self, added: int) -> None:
+        """Count ids added to buckets; spill the longest unused where there are too many."""
+        self._count += added
+        if self._count <= self._max_ids:
+            return
+        spilled: dict[tuple[int, int], Bucket] = {}
+        while self._count > self._max_ids // 2 and len(self._buckets) > 1:
+            key, bucket = self._buckets.popitem(last=False)
+            self._hours[key[0]].discard(key[1])
+            self._count -= len(bucket) + BUCKET_COST
+            spilled[key] = bucket
+        self._has_spilled = True
+        await self._journal.spill_ids(spilled)
+
+    def forget(self, window_id: int) -> None:
+        """Drop a window that is done."""
+        for hour in self._hours.pop(window_id, ()):
+            self._count -= len(self._buckets.pop((window_id, hour))) + BUCKET_COST
+
+    def _put(self, window_id: int, hour: int, bucket: Bucket) -> None:
+        self._buckets[window_id, hour] = bucket
+        self._hours.setdefault(window_id, set()).add(hour)
+        self._count += len(bucket) + BUCKET_COST
+
+
+class Sieve:
+    """Tells a window's new rows from the others.
+
+    Args:
+        window: The window.
+        dateless: Ids of the source's rows without a moment, by the number of the window they were written for.
+        covered: Ranges already complete, by agent; a walk of the whole account leaves their rows out.
+        window_id: The journal's number of the window.
+    """
+
+    def __init__(
+        self,
+        window: Window,
+        window_id: int,
+        *,
+        dateless: dict[str, int],
+        covered: Mapping[str, Sequence[Range]] | None = None,
+    ) -> None:
+        self._since = window.since
+        self._until = window.until
+        self._window_id = window_id
+        self._dateless = dateless
+        self._covered = covered or {}
+
+    def sift(
+        self,
+        keys: Sequence[tuple[str, datetime | None, int]],
+        agents: Sequence[str | None] | None,
+        buckets: dict[int, Bucket],
+        pass_number: int,
+    ) -> tuple[list[int], Sifted]:
+        """Return the indices of the rows that are new to the output, and what all of them are to the window.
+
+        Args:
+            keys: Id, moment (UTC) and hour of each row.
+            agents: The agents that the rows name, where some of them are covered.
+            buckets: The ids known, by hour; those of the rows are added.
+            pass_number: Counts from 1.
+        """
+        new: list[int] = []
+        sifted = Sifted(distinct=len(keys))
+        since, until = self._since, self._until
+        for index, (call_id, at, hour) in enumerate(keys):
+            bucket = buckets[hour]
+            last_pass = bucket.get(call_id)
+            if last_pass == pass_number:
+                sifted.repeated += 1
+                continue
+            bucket[call_id] = pass_number
+            if last_pass:
+                continue
+            sifted.first += 1
+            if at is None:
+                is_ours = hour == NAMELESS or self._is_ours(call_id)
+            else:
+                is_ours = at < until and (since is None or at >= since)
+                if agents is not None and is_ours:
+                    is_ours = not self._is_covered(agents[index], at)
+            if last_pass is None and is_ours:
+                new.append(index)
+        sifted.distinct -= sifted.repeated
+        sifted.unknown = len(new)
+        sifted.above = sum(at is not None and at >= until for _, at, _ in keys)
+        return new, sifted
+
+    def _is_ours(self, call_id: str) -> bool:
+        """A row without a moment is of the window that wrote it first."""
+        return self._dateless.setdefault(call_id, self._window_id) == self._window_id
+
+    def _is_covered(self, agent_id: str | None, at: datetime) -> bool:
+        ranges = self._covered.get(agent_id, ()) if agent_id else ()
+        return any((since is None or at >= since) and at < until for since, until in ranges)
+
+
+def hour_of(moment: datetime) -> int:
+    """Return the hour of a UTC moment, counted from the first day of the calendar."""
+    return moment.toordinal() * 24 + moment.hour

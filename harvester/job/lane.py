@@ -1,0 +1,415 @@
+"""One source in a run: what it has to ask next, and what becomes of the answers.
+
+A lane starts no task and waits for nothing but the ids, the journal and the writer's queue. `take` gives the next
+request, so that whoever has a free place in flight can serve any lane; what has to be sent again is a request like
+the others, with a time before which it is not due.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import msgspec
+from anyio.streams.memory import MemoryObjectSendStream
+
+from harvester.clock import Clock
+from harvester.errors import AccessError, ProviderError
+from harvester.fetch import Account, Fetcher, described
+from harvester.journal import Counts, Job, Journal, Store, StoredWindow
+from harvester.model import Agent, Cursor, Gap, Query, Request, Response, Window
+
+from .ids import IdStore, Sieve
+from .plan import Range, covered, windows_left
+from .report import Outcome, counts_of
+from .shape import Page, Shaper
+from .walk import Answer, Ask, Sifted, Walk
+from .write import Batch, Closing, Desk, Ended
+
+MAX_OPEN = 64
+"""Windows of one source that are walked at once: enough to fill every place in flight with first pages."""
+
+RECENT = timedelta(days=3)
+"""A range that ended so long ago, widened or not, holds no calls created now."""
+
+Message = Batch | Ended | Closing
+
+
+class OpenWindow(msgspec.Struct):
+    """A window that is being walked, and what it came to so far."""
+
+    stored: StoredWindow
+    walk: Walk
+    sieve: Sieve
+    query: Query
+    is_new: bool
+    kept: Counts
+
+
+class Errand(msgspec.Struct):
+    """A request on its way, with what its answer is for: a page of a window, or else of the list of agents."""
+
+    request: Request
+    opened: OpenWindow | None = None
+    ask: Ask | None = None
+    page: int = 0
+    attempt: int = 1
+
+
+class Shared(msgspec.Struct, frozen=True):
+    """What all lanes of a run use."""
+
+    fetcher: Fetcher
+    journal: Journal
+    ids: IdStore
+    out: MemoryObjectSendStream[Message]
+    clock: Clock
+    page_size: int = 100
+
+
+class Lane:
+    """A source on its way from the first request to the last window.
+
+    Args:
+        account: How it is asked.
+        job: Its job in the journal.
+        desk: What the writer holds of it.
+        shaper: Makes pages of answers and rows of pages.
+        shared: What all lanes use.
+    """
+
+    def __init__(self, account: Account, job: Job, desk: Desk, shaper: Shaper, shared: Shared) -> None:
+        self.account = account
+        self.job = job
+        self.desk = desk
+        self.in_flight = 0
+        self.written = 0
+        self.damaged = 0
+        self.outcome: Outcome | None = None
+        self.is_closed = False
+        self.gaps: list[Gap] = []
+        self.stored: dict[int, StoredWindow] = {}
+        self._shaper = shaper
+        self._shared = shared
+        self._names: dict[str, str | None] = {}
+        self._by_agent: dict[str | None, list[StoredWindow]] = {}
+        self._earlier: dict[int, tuple[int, int]] = {}
+        self._todo: deque[StoredWindow] = deque()
+        self._open: dict[int, OpenWindow] = {}
+        self._errands: deque[Errand] = deque()
+        self._retries: list[tuple[float, int, Errand]] = []
+        self._retry_count = 0
+        self._dateless: dict[str, int] = {}
+        self._covered: dict[str, list[Range]] = {}
+
+    # Start: which agents, which windows.
+
+    @property
+    def wanted(self) -> Range:
+        """The range the source asks for; without an end it is the moment the job first started."""
+        source = self.account.source
+        return source.since, source.until or self.job.until
+
+    async def start(self) -> None:
+        """Find out what is left; where nothing is the lane is done before its first request."""
+        journal, source = self._shared.journal, self.account.source
+        known = await journal.run(Store.agents, self.job.id)
+        self._names = {agent.id: agent.name for agent in known}
+        self._dateless = await journal.run(Store.dateless_ids, self.job.id)
+        for window in await journal.run(Store.windows, self.job.id):
+            self._store(window)
+        self.written = sum(window.counts.written for window in self.stored.values())
+        agents = self._agents_wanted()
+        if agents is not None:
+            await self._line_up(agents)
+        lists_agents = self.account.provider.capabilities.lists_agents
+        if agents is None or (source.agents and lists_agents and self._todo and not set(agents) <= self._names.keys()):
+            self._list_agents(0)
+
+    def _agents_wanted(self) -> Sequence[str | None] | None:
+        """Return whose windows to walk; None where the account has to be asked first.
+
+        A job that was cut short goes on with the agents it has; one that asks for more than it has lists them anew.
+        """
+        source = self.account.source
+        if source.agents is not None:
+            return source.agents
+        if self.account.provider.capabilities.walks_account:
+            return [None]
+        agents = sorted(self._names)
+        begun, new = windows_left(agents, self.wanted, list(self.stored.values()))
+        return agents if self.job.is_listed and (begun or not new) else None
+
+    def _list_agents(self, page: int) -> None:
+        cursor = Cursor(page, self._shared.page_size)
+        self._errands.append(Errand(self.account.provider.agents_request(cursor), page=page))
+
+    async def _line_up(self, agents: Sequence[str | None]) -> None:
+        """Enter and line up what is left of these agents' calls."""
+        if None in agents:
+            relevant = list(self.stored.values())
+            self._covered = covered(relevant)
+        else:
+            relevant = [window for agent in (None, *agents) for window in self._by_agent.get(agent, ())]
+        begun, new = windows_left(agents, self.wanted, relevant)
+        lined_up = {window.id for window in self._todo} | self._open.keys()
+        begun = [window for window in begun if window.id not in lined_up]
+        self._earlier |= await self._shared.journal.run(Store.count_ids, [window.id for window in begun])
+        added = await self._shared.journal.run(Store.add_windows, self.job.id, new)
+        for window in added:
+            self._store(window)
+        self._todo.extend([*begun, *added])
+
+    def _store(self, window: StoredWindow) -> None:
+        self.stored[window.id] = window
+        self._by_agent.setdefault(window.window.agent_id, []).append(window)
+
+    # What to ask next.
+
+    @property
+    def has_work(self) -> bool:
+        """Something is to be asked, on its way or to be sent again."""
+        if self.in_flight:
+            return True
+        return self.outcome is None and bool(self._errands or self._retries or self._todo or self._open)
+
+    @property
+    def page_size(self) -> int:
+        """Rows that are asked for at once."""
+        return self._shared.page_size
+
+    @property
+    def expected(self) -> int | None:
+        """Calls of the whole job as far as its totals are known; None while one is not."""
+        if self._todo or self._errands or not self.stored:
+            return None
+        expected = 0
+        for window in self.stored.values():
+            opened = self._open.get(window.id)
+            if opened is None:
+                expected += window.counts.written
+            elif opened.walk.total is None:
+                return None
+            else:
+                expected += max(opened.walk.total - opened.walk.unread, opened.kept.written)
+        return expected
+
+    def due_in_s(self, now: float) -> float | None:
+        """Return when the next request to be sent again is due; None where there is none."""
+        return max(self._retries[0][0] - now, 0.0) if self._retries else None
+
+    def take(self, now: float) -> Errand | None:
+        """Return the next request, None where that depends on an answer or on time."""
+        if self.outcome is not None:
+            return None
+        if self._retries and self._retries[0][0] <= now:
+            return heapq.heappop(self._retries)[2]
+        if self._errands:
+            return self._errands.popleft()
+        opened = self._largest() or self._open_next()
+        if opened is None or (ask := opened.walk.next()) is None:
+            return None
+        return Errand(self.account.provider.list_request(opened.query, ask.cursor), opened=opened, ask=ask)
+
+    def _largest(self) -> OpenWindow | None:
+        """Return the window with the most left to ask, so that all finish together."""
+        waiting = [opened for opened in self._open.values() if opened.walk.pages_left]
+        if len(waiting) <= 1:
+            return waiting[0] if waiting else None
+        return max(waiting, key=lambda opened: opened.walk.pages_left)
+
+    def _open_next(self) -> OpenWindow | None:
+        if not self._todo or len(self._open) >= MAX_OPEN:
+            return None
+        stored = self._todo.popleft()
+        source, window = self.account.source, stored.window
+        calls, nameless = self._earlier.pop(stored.id, (0, 0))
+        opened = OpenWindow(
+            stored=stored,
+            walk=Walk(
+                window,
+                page_size=self._shared.page_size,
+                by_order=self.account.provider.capabilities.range_by == "order",
+                ends_now=window.until > self._shared.clock.now() - RECENT,
+            ),
+            sieve=Sieve(
+                window,
+                stored.id,
+                dateless=self._dateless,
+                covered=self._covered if window.agent_id is None else None,
+            ),
+            query=Query(window, source.filters, source.details),
+            is_new=not stored.counts.passes and not calls and not nameless,
+            kept=Counts(written=calls, quarantined=nameless, passes=stored.counts.passes),
+        )
+        self.written += calls - stored.counts.written
+        self._open[stored.id] = opened
+        return opened
+
+    # What comes back.
+
+    async def receive(self, errand: Errand, response: Response) -> None:
+        """Take an answer: its agents are lined up, its new rows handed over, its window ended when it is complete.
+
+        Raises:
+            MalformedError: It is not what the documents say; nothing was taken.
+        """
+        if errand.opened is None:
+            await self._receive_agents(errand, response)
+        else:
+            await self._receive_page(errand, errand.opened, response)
+        self.account.answered(response)
+
+    async def _receive_agents(self, errand: Errand, response: Response) -> None:
+        listing = self.account.provider.read_agents(response.body)
+        self._names |= {agent.id: agent.name for agent in listing.agents}
+        source = self.account.source
+        has_more = listing.has_more and bool(listing.agents)
+        is_listed = source.agents is None and not has_more
+        await self._shared.journal.run(Store.add_agents, self.job.id, listing.agents, is_listed=is_listed)
+        if source.agents is None:
+            await self._line_up([agent.id for agent in listing.agents])
+        if has_more:
+            self._list_agents(errand.page + 1)
+
+    async def _receive_page(self, errand: Errand, opened: OpenWindow, response: Response) -> None:
+        assert errand.ask is not None
+        if opened.stored.id not in self._open:
+            return
+        page = self._shaper.read(response.body, keys_only=errand.ask.is_probe)
+        sifted = Sifted()
+        if not errand.ask.is_probe:
+            sifted = await self._write_new(opened, page, errand.request, response.received_at)
+        ids, moments = [key[0] for key in page.keys], [key[1] for key in page.keys]
+        opened.walk.take(errand.ask, Answer(page.listing, ids, moments, sifted))
+        if opened.walk.is_done:
+            await self._end(opened)
+
+    async def _write_new(self, opened: OpenWindow, page: Page, request: Request, fetched_at: datetime) -> Sifted:
+        """Hand over the rows of a page that are new to the output."""
+        hours = {key[2] for key in page.keys}
+        agents = page.agents(self.account.provider) if self._covered else None
+        buckets = await self._shared.ids.open(opened.stored.id, hours, is_new=opened.is_new)
+        new, sifted = opened.sieve.sift(page.keys, agents, buckets, opened.walk.passes)
+        opened.kept.duplicates += sifted.repeated
+        if new:
+            await self._hand_over(opened, page, new, request, fetched_at)
+        await self._shared.ids.settle(sifted.first)
+        return sifted
+
+    async def _hand_over(
+        self, opened: OpenWindow, page: Page, new: Sequence[int], request: Request, fetched_at: datetime
+    ) -> None:
+        agent_id = opened.stored.window.agent_id
+        ids = [(page.keys[i][0], page.keys[i][2]) for i in new if page.calls[i] is not None]
+        nameless = [(page.keys[i][0], page.keys[i][2]) for i in new if page.calls[i] is None]
+        opened.kept.written += len(ids)
+        opened.kept.quarantined += len(nameless)
+        self.written += len(ids)
+        quarantined = self._shaper.quarantined(
+            page, new, endpoint=request.endpoint, agent_id=agent_id, fetched_at=fetched_at
+        )
+        self.damaged += len({line.call_id for line in quarantined if line.call_id is not None})
+        name = self._names.get(agent_id or "")
+        rows = self._shaper.rows(page, new, agent_id=agent_id, agent_name=name, fetched_at=fetched_at)
+        await self._shared.out.send(
+            Batch(self.desk, rows, opened.stored.id, ids=ids, nameless=nameless, quarantined=quarantined)
+        )
+
+    async def _end(self, opened: OpenWindow) -> None:
+        """Hand over that a window is done, after the last of its rows."""
+        walk, stored = opened.walk, opened.stored
+        if self._open.pop(stored.id, None) is None:
+            return
+        self._shared.ids.forget(stored.id)
+        opened.kept.passes += walk.passes
+        counts_of(walk.total, unread=walk.unread, given=walk.given, missing=walk.missing, kept=opened.kept)
+        stored.counts = opened.kept
+        stored.gaps = [*walk.gaps, *_row_gaps(stored)]
+        stored.state = "gap" if stored.gaps else "complete"
+        await self._shared.out.send(Ended(self.desk, stored))
+
+    # What does not come back.
+
+    async def fail(self, errand: Errand, error: ProviderError, now: float) -> None:
+        """Take that there was no usable answer: ask again later, or name the gap."""
+        delay_s = self._shared.fetcher.delay_s(self.account, errand.attempt, error)
+        if delay_s is not None:
+            errand.attempt += 1
+            self._retry_count += 1
+            heapq.heappush(self._retries, (now + delay_s, self._retry_count, errand))
+            return
+        described(error, self.account, errand.request, errand.attempt)
+        is_refused = isinstance(error, AccessError)
+        if is_refused or self.account.given_up():
+            self._break(error)
+        elif errand.opened is None:
+            self._lose_agents(error)
+        elif error.is_about_agent:
+            await self._lose_agent(errand.opened, error)
+        else:
+            assert errand.ask is not None
+            errand.opened.walk.lose(errand.ask, str(error))
+            if errand.opened.walk.is_done:
+                await self._end(errand.opened)
+
+    def _break(self, error: ProviderError) -> None:
+        """End the source: the rest of it is one gap, and the windows stay open for the next run."""
+        self.outcome = "failed"
+        self.gaps.append(Gap(kind="source", message=str(error)))
+
+    def _lose_agents(self, error: ProviderError) -> None:
+        """Without their list, agents that are named in the config are walked all the same, nameless."""
+        if self.account.source.agents is None:
+            self._break(error)
+
+    async def _lose_agent(self, opened: OpenWindow, error: ProviderError) -> None:
+        stored = opened.stored
+        if self._open.pop(stored.id, None) is None:
+            return
+        self._shared.ids.forget(stored.id)
+        window = stored.window
+        stored.state = "gap"
+        stored.counts = opened.kept
+        stored.gaps = [
+            Gap(
+                kind="agent",
+                agent_id=window.agent_id,
+                since=window.since,
+                until=window.until,
+                message=str(error),
+            )
+        ]
+        await self._shared.out.send(Ended(self.desk, stored))
+
+    # The end.
+
+    async def close(self, *, is_interrupted: bool) -> None:
+        """Hand over that the source has ended, and settle its outcome."""
+        self.is_closed = True
+        for opened in self._open.values():
+            opened.stored.counts = opened.kept
+        if self.outcome is None:
+            self.outcome = self._outcome(is_interrupted=is_interrupted)
+        is_whole = self.outcome in {"complete", "gaps"}
+        is_exchange = is_whole and self.job.state == "fresh"
+        await self._shared.out.send(Closing(self.desk, is_exchange=is_exchange, is_whole=is_whole))
+
+    def _outcome(self, *, is_interrupted: bool) -> Outcome:
+        if is_interrupted and self.has_work:
+            return "interrupted"
+        lost = [window for window in self.stored.values() if window.state == "gap"]
+        if lost and not self.written and all(gap.kind == "agent" for window in lost for gap in window.gaps):
+            return "failed" if len(lost) == len(self.stored) else "gaps"
+        return "gaps" if lost or self.gaps else "complete"
+
+
+def _row_gaps(stored: StoredWindow) -> list[Gap]:
+    count, window = stored.counts.quarantined, stored.window
+    if not count:
+        return []
+    message = f"{count} rows are no JSON object or have no id; they are whole in quarantine"
+    return [Gap(kind="row", agent_id=window.agent_id, since=window.since, until=window.until, message=message)]

@@ -1,0 +1,138 @@
+"""The task graph of a run; the only file that starts tasks or makes queues.
+
+```
+board ── N senders: fetch, read, sift ──(bounded stream of batches)── one writer ── journal
+```
+Senders take work from the board, so that a place in flight is held by requests alone: never by a wait at a gate or for
+a retry. Pages travel, not rows; a full queue makes the senders wait, and with them the provider's pages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import anyio
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+
+from harvester.clock import Clock
+from harvester.errors import HarvesterError, ProviderError
+from harvester.fetch import Fetcher
+
+from .board import Board
+from .lane import Errand, Lane, Message
+from .write import Writer
+
+QUEUE_PAGES = 16
+"""Pages between the senders and the writer: enough that neither starves, few enough to be no memory."""
+
+Hook = Callable[[Lane, Errand], None]
+
+
+def open_queue() -> tuple[MemoryObjectSendStream[Message], MemoryObjectReceiveStream[Message]]:
+    """Open the queue from the lanes to the writer."""
+    return anyio.create_memory_object_stream[Message](QUEUE_PAGES)
+
+
+class Run:
+    """All lanes of a run, from the first request to the last commit.
+
+    Args:
+        lanes: The sources, started.
+        fetcher: What sends.
+        writer: What writes; it holds the other end of the lanes' queue.
+        clock: The time that waits go by.
+        max_in_flight: Requests in flight, all lanes together.
+        hooks: Called after each answer that was taken.
+    """
+
+    def __init__(
+        self,
+        lanes: Sequence[Lane],
+        *,
+        fetcher: Fetcher,
+        writer: Writer,
+        clock: Clock,
+        max_in_flight: int,
+        hooks: Sequence[Hook] = (),
+    ) -> None:
+        self.is_interrupted = False
+        self._lanes = lanes
+        self._fetcher = fetcher
+        self._writer = writer
+        self._clock = clock
+        self._max_in_flight = max_in_flight
+        self._hooks = hooks
+        self._board = Board(clock, max_in_flight=max_in_flight)
+        self._sending = anyio.CancelScope()
+
+    def stop(self) -> None:
+        """Send nothing more and give up what is on its way; what was handed over is written and committed."""
+        self.is_interrupted = True
+        self._board.stop()
+        self._sending.cancel()
+
+    async def carry_out(
+        self, sent: MemoryObjectSendStream[Message], received: MemoryObjectReceiveStream[Message]
+    ) -> None:
+        """Run until every lane is done or `stop` was called.
+
+        Args:
+            sent: The lanes' end of the queue; closed here.
+            received: The writer's end.
+
+        Raises:
+            OutputError: A file cannot be written.
+            JournalError: The journal cannot be trusted.
+        """
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._writer.run, received)
+                async with sent:
+                    await self._send_all()
+                    for lane in self._lanes:
+                        if not lane.is_closed:
+                            await lane.close(is_interrupted=self.is_interrupted)
+        except BaseExceptionGroup as group:
+            raise _first(group) from group
+
+    async def _send_all(self) -> None:
+        self._board.add(lane for lane in self._lanes if lane.has_work)
+        with self._sending:
+            async with anyio.create_task_group() as senders:
+                for _ in range(self._max_in_flight):
+                    senders.start_soon(self._send)
+
+    async def _send(self) -> None:
+        while (taken := await self._board.next()) is not None:
+            await self._settle(*taken)
+
+    async def _settle(self, lane: Lane, errand: Errand) -> None:
+        """Send one request and give its lane what comes back."""
+        try:
+            response = await self._fetcher.attempt(lane.account, errand.request)
+            await lane.receive(errand, response)
+        except ProviderError as error:
+            await lane.fail(errand, error, self._clock.monotonic())
+        finally:
+            lane.in_flight -= 1
+        for hook in self._hooks:
+            hook(lane, errand)
+        if lane.has_work:
+            self._board.changed(lane)
+        else:
+            self._board.remove(lane)
+            await lane.close(is_interrupted=False)
+
+
+def _first(group: BaseExceptionGroup) -> BaseException:
+    """Return the error a caller can act on: ours before anybody's."""
+    found: list[BaseException] = []
+    stack: list[BaseException] = [group]
+    while stack:
+        error = stack.pop()
+        if isinstance(error, BaseExceptionGroup):
+            stack.extend(error.exceptions)
+        else:
+            found.append(error)
+    ours = [error for error in found if isinstance(error, HarvesterError)]
+    return (ours or found)[0]

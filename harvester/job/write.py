@@ -1,0 +1,259 @@
+"""The one writer: rows to segments to journal, exactly once.
+
+The order in `_commit` is the whole of it: seal aside, enter in the journal, publish. A run that stops between any two
+of these steps is finished by the next one (`Files.recover`): what the journal knows is put in place, whatever else lies
+aside is deleted, and windows without their entry are walked again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+import msgspec
+from anyio.streams.memory import MemoryObjectReceiveStream
+
+from harvester.journal import Commit, Journal, Store, StoredWindow
+from harvester.model import NativeRows, Quarantined, Segment
+from harvester.record import Record
+from harvester.sinks.base import SinkFactory
+from harvester.sinks.files import ASIDE
+
+SEGMENT_ROWS = 1_000_000
+SEGMENT_BYTES = 128 * 1024 * 1024
+WAITING_BYTES = 64 * 1024 * 1024
+"""The budget for the rows waiting in all open segments together."""
+WAITING_IDS = 20_000
+"""Ids of written rows that wait for the journal; about 3 MB."""
+
+
+class Batch(msgspec.Struct):
+    """The new rows of one page on their way to the sink.
+
+    `ids` are theirs, each with its hour; `nameless` stand for the rows that go to quarantine whole.
+    """
+
+    desk: Desk
+    rows: Sequence[Sequence[Record] | NativeRows]
+    window_id: int
+    ids: Sequence[tuple[str, int]]
+    nameless: Sequence[tuple[str, int]]
+    quarantined: Sequence[Quarantined]
+
+
+class Ended(msgspec.Struct):
+    """A window whose last rows have been handed over."""
+
+    desk: Desk
+    window: StoredWindow
+
+
+class Closing(msgspec.Struct):
+    """A source that has handed over everything.
+
+    `is_whole`: it came to an end, so that it leaves a segment even if it has no calls; `is_exchange`: its fresh job
+    takes the place of the old one.
+    """
+
+    desk: Desk
+    is_exchange: bool = False
+    is_whole: bool = True
+
+
+class Desk:
+    """What the writer holds of one source: its open segments and what they will cover.
+
+    Args:
+        source: The source's name.
+        job_id: The journal's number of its job.
+        is_aside: Segments stay aside until the job as a whole takes another's place.
+        open_sink: Opens the source's sinks.
+    """
+
+    def __init__(self, source: str, job_id: int, *, is_aside: bool, open_sink: SinkFactory) -> None:
+        self.source = source
+        self.job_id = job_id
+        self.is_aside = is_aside
+        self.calls = open_sink(source, "calls")
+        self.quarantine = open_sink(source, "quarantine")
+        self.ids: dict[tuple[int, int], list[str]] = {}
+        self.ids_waiting = 0
+        self.ended: list[StoredWindow] = []
+
+    @property
+    def buffered_bytes(self) -> int:
+        """Bytes of rows that wait in memory."""
+        return self.calls.buffered_bytes + self.quarantine.buffered_bytes
+
+    @property
+    def is_full(self) -> bool:
+        """The open segment is as large as one gets."""
+        return self.calls.rows >= SEGMENT_ROWS or self.calls.bytes >= SEGMENT_BYTES
+
+    async def aclose(self) -> None:
+        """Discard what was not sealed."""
+        await self.calls.aclose()
+        await self.quarantine.aclose()
+
+
+class Writer:
+    """Writes what it receives until the stream ends, then commits what is open.
+
+    Args:
+        journal: Where segments are entered.
+        run_id: Part of every segment's name.
+        files: Makes the files follow the journal.
+    """
+
+    def __init__(self, journal: Journal, run_id: str, files: Files) -> None:
+        self._journal = journal
+        self._run_id = run_id
+        self._files = files
+        self._desks: dict[int, Desk] = {}
+        self._waiting_bytes = 0
+
+    async def run(self, received: MemoryObjectReceiveStream[Batch | Ended | Closing]) -> None:
+        """Write until all senders are closed.
+
+        Raises:
+            OutputError: A file or the journal cannot be written; what was committed stays.
+        """
+        try:
+            async with received:
+                async for message in received:
+                    await self._take(message)
+            for desk in list(self._desks.values()):
+                await self._commit(desk)
+        finally:
+            with anyio.CancelScope(shield=True):
+                for desk in self._desks.values():
+                    await desk.aclose()
+
+    async def _take(self, message: Batch | Ended | Closing) -> None:
+        desk = message.desk
+        self._desks.setdefault(desk.job_id, desk)
+        if isinstance(message, Batch):
+            await self._write(desk, message)
+        elif isinstance(message, Ended):
+            desk.ended.append(message.window)
+        else:
+            await self._close(message)
+
+    async def _write(self, desk: Desk, batch: Batch) -> None:
+        before = desk.buffered_bytes
+        for rows in batch.rows:
+            await desk.calls.write(rows)
+        if batch.quarantined:
+            await desk.quarantine.write(batch.quarantined)
+        self._waiting_bytes += desk.buffered_bytes - before
+        await self._keep_ids(desk, batch)
+        if desk.is_full:
+            await self._commit(desk)
+        elif self._waiting_bytes > WAITING_BYTES:
+            await self._relieve()
+
+    async def _keep_ids(self, desk: Desk, batch: Batch) -> None:
+        """Collect the ids of the rows written; too many of them wait in the journal, void until the commit."""
+        for call_id, hour in (*batch.ids, *batch.nameless):
+            desk.ids.setdefault((batch.window_id, hour), []).append(call_id)
+        desk.ids_waiting += len(batch.ids)
+        if desk.ids_waiting >= WAITING_IDS:
+            ids, desk.ids, desk.ids_waiting = desk.ids, {}, 0
+            await self._journal.run(Store.keep_ids, desk.job_id, ids)
+
+    async def _relieve(self) -> None:
+        """Give the rows of the fullest open segment to its file."""
+        desk = max(self._desks.values(), key=lambda desk: desk.buffered_bytes)
+        before = desk.buffered_bytes
+        await desk.calls.flush()
+        await desk.quarantine.flush()
+        self._waiting_bytes += desk.buffered_bytes - before
+
+    async def _close(self, closing: Closing) -> None:
+        desk = closing.desk
+        await self._commit(desk, is_last=closing.is_whole)
+        if closing.is_exchange:
+            await self._journal.run(Store.exchange, desk.source)
+            await self._files.settle()
+        del self._desks[desk.job_id]
+        await desk.aclose()
+
+    async def _commit(self, desk: Desk, *, is_last: bool = False) -> None:
+        """Commit a source's open segments with the windows they complete."""
+        self._waiting_bytes -= desk.buffered_bytes
+        segments = await self._seal(desk, is_last=is_last)
+        commit = Commit(segments=segments, ids=_of_open_windows(desk), windows=desk.ended)
+        if segments or commit.windows or commit.ids:
+            await self._journal.run(Store.commit, desk.job_id, commit, is_aside=desk.is_aside)
+        desk.ids, desk.ids_waiting, desk.ended = {}, 0, []
+        if segments and not desk.is_aside:
+            await self._files.publish(segments)
+
+    async def _seal(self, desk: Desk, *, is_last: bool) -> list[Segment]:
+        sinks = [sink for sink in (desk.calls, desk.quarantine) if sink.rows]
+        if is_last and not sinks and not await self._journal.run(Store.segments, desk.job_id):
+            sinks = [desk.calls]
+        if not sinks:
+            return []
+        part = await self._journal.run(Store.next_part, desk.job_id)
+        name = f"part-{part:05d}-{self._run_id}"
+        return [await sink.seal(name) for sink in sinks]
+
+
+class Files:
+    """Makes the files of an output follow its journal.
+
+    Args:
+        root: The output.
+        journal: Its journal.
+        publish: Makes one segment visible; repeating it changes nothing.
+    """
+
+    def __init__(self, root: Path, journal: Journal, publish: Callable[[Segment], Awaitable[None]]) -> None:
+        self._root = root
+        self._journal = journal
+        self._publish = publish
+
+    async def publish(self, segments: Sequence[Segment]) -> None:
+        """Put entered segments in place."""
+        for segment in segments:
+            await self._publish(segment)
+        await self._journal.run(Store.published, [segment.path for segment in segments])
+
+    async def settle(self) -> None:
+        """Put every entered segment in place and remove the files of replaced jobs."""
+        if entered := await self._journal.run(Store.entered):
+            await self.publish(entered)
+        if doomed := await self._journal.run(Store.doomed):
+            await self.remove(doomed)
+            await self._journal.run(Store.buried, doomed)
+
+    async def recover(self) -> None:
+        """Finish what an earlier run left half-done, before anything else is written."""
+        await self._journal.run(Store.void_ids)
+        await self.settle()
+        known = await self._journal.run(Store.lying_aside)
+        await self.remove(await anyio.to_thread.run_sync(_strangers, self._root, known))
+
+    async def remove(self, paths: Sequence[str]) -> None:
+        """Remove files of the output; those already gone are fine."""
+        await anyio.to_thread.run_sync(_remove, self._root, paths)
+
+
+def _of_open_windows(desk: Desk) -> dict[tuple[int, int], list[str]]:
+    """Return the ids that the journal must keep: those of windows that go on."""
+    complete = {window.id for window in desk.ended if window.state == "complete"}
+    return {key: ids for key, ids in desk.ids.items() if key[0] not in complete or key[1] < 0}
+
+
+def _strangers(root: Path, known: set[str]) -> list[str]:
+    folder = root / ASIDE
+    found = (f"{ASIDE}/{path.name}" for path in folder.iterdir()) if folder.is_dir() else ()
+    return [path for path in found if path not in known]
+
+
+def _remove(root: Path, paths: Sequence[str]) -> None:
+    for path in paths:
+        (root / path).unlink(missing_ok=True)

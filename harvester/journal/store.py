@@ -1,0 +1,508 @@
+"""The journal's database: every statement of SQL there is, called on the journal's own thread.
+
+Moments are whole microseconds since 1970, UTC. `since` is NULL for "all before", `agent_id` NULL for a whole account.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from harvester.errors import JournalError, OutputError
+from harvester.model import Agent, Gap, Segment, Window
+
+VERSION = "1"
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+DATELESS = -1
+NAMELESS = -2
+"""Two hours beside the real ones: rows without a moment, and rows without an id (by a hash of their bytes)."""
+
+WindowState = Literal["open", "complete", "gap"]
+JobState = Literal["current", "fresh"]
+
+SCHEMA = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE run (
+    run_id TEXT PRIMARY KEY, command TEXT NOT NULL, started_at INTEGER NOT NULL, finished_at INTEGER, outcome TEXT
+) WITHOUT ROWID;
+CREATE TABLE job (
+    id INTEGER PRIMARY KEY, source TEXT NOT NULL, state TEXT NOT NULL, spec BLOB NOT NULL, until INTEGER NOT NULL,
+    is_listed INTEGER NOT NULL DEFAULT 0, parts INTEGER NOT NULL DEFAULT 0, commits INTEGER NOT NULL DEFAULT 0,
+    run_id TEXT, outcome TEXT, gaps BLOB, UNIQUE (source, state)
+);
+CREATE TABLE agent (
+    job_id INTEGER NOT NULL, agent_id TEXT NOT NULL, name TEXT, PRIMARY KEY (job_id, agent_id)
+) WITHOUT ROWID;
+CREATE TABLE window (
+    id INTEGER PRIMARY KEY, job_id INTEGER NOT NULL, agent_id TEXT, since INTEGER, until INTEGER NOT NULL,
+    state TEXT NOT NULL DEFAULT 'open', counts BLOB, gaps BLOB
+);
+CREATE INDEX window_of_job ON window (job_id);
+CREATE TABLE segment (
+    path TEXT PRIMARY KEY, job_id INTEGER NOT NULL, kind TEXT NOT NULL, rows INTEGER NOT NULL, bytes INTEGER NOT NULL,
+    sha256 TEXT NOT NULL, aside TEXT NOT NULL, state TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX segment_of_job ON segment (job_id);
+CREATE TABLE ids (
+    window_id INTEGER NOT NULL, hour INTEGER NOT NULL, job_id INTEGER NOT NULL, commits INTEGER NOT NULL,
+    ids BLOB NOT NULL, PRIMARY KEY (window_id, hour, commits)
+) WITHOUT ROWID;
+"""
+
+
+class Counts(msgspec.Struct):
+    """What a window came to. `listed` and `outside` are None where the provider tells no total."""
+
+    listed: int | None = None
+    outside: int = 0
+    written: int = 0
+    duplicates: int = 0
+    quarantined: int = 0
+    passes: int = 0
+
+    @property
+    def expected(self) -> int | None:
+        """Rows that should be in the output, None where the provider tells no total."""
+        return None if self.listed is None else max(self.listed - self.outside, 0)
+
+    @property
+    def missing(self) -> int:
+        """Rows that should be and are not."""
+        return max((self.expected or 0) - self.written - self.quarantined, 0)
+
+
+class JobSpec(msgspec.Struct, frozen=True):
+    """What a source asks of an output, beside its ranges and agents: these add up, any change here is another job."""
+
+    provider: str
+    base_url: str
+    filters: dict[str, str]
+    details: tuple[str, ...]
+    recordings: bool
+    shape: str
+    format: str
+    raw: bool
+
+
+class StoredWindow(msgspec.Struct):
+    """A window as the journal knows it."""
+
+    id: int
+    window: Window
+    state: WindowState
+    counts: Counts
+    gaps: list[Gap]
+
+
+class Job(msgspec.Struct):
+    """A source's job. `until` is the moment it first started; `is_listed`: its agents were listed to the end."""
+
+    id: int
+    source: str
+    state: JobState
+    spec: JobSpec
+    until: datetime
+    is_listed: bool
+    run_id: str | None
+    outcome: str | None
+    gaps: list[Gap]
+
+
+class Commit(msgspec.Struct):
+    """What becomes true in one transaction.
+
+    `ids` are of windows that stay open: (window, hour) to the ids written. `windows` are those that ended.
+    """
+
+    segments: list[Segment] = []
+    ids: dict[tuple[int, int], list[str]] = {}
+    windows: list[StoredWindow] = []
+
+
+class Store:
+    """The database of one output.
+
+    Args:
+        folder: The output's `_harvester` folder.
+        is_read_only: For looking at it beside a run that may hold it.
+
+    Raises:
+        JournalError: There is a file that is no journal of this version, or a damaged one; it is left as it is.
+        OutputError: It cannot be written.
+    """
+
+    def __init__(self, folder: Path, *, is_read_only: bool = False) -> None:
+        path = folder / "journal.db"
+        mode = "ro" if is_read_only else "rwc"
+        try:
+            self._db = sqlite3.connect(
+                f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None, check_same_thread=False
+            )
+            self._scratch = sqlite3.connect(":memory:") if is_read_only else _open_scratch(folder / "scratch.db")
+            self._prepare(is_read_only=is_read_only)
+        except sqlite3.OperationalError as error:
+            raise OutputError(f"the journal {path} cannot be written: {error}") from error
+        except sqlite3.DatabaseError as error:
+            raise JournalError(
+                f"{path} is no journal or is damaged ({error}); it was left as it is: restore it, or export into "
+                "another folder with --out"
+            ) from error
+
+    def _prepare(self, *, is_read_only: bool) -> None:
+        db = self._db
+        if not is_read_only:
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA synchronous = FULL")
+        if not is_read_only and not db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
+            with self._transaction():
+                for statement in SCHEMA.split(";"):
+                    db.execute(statement)
+                db.execute("INSERT INTO meta VALUES ('version', ?)", (VERSION,))
+        (version,) = db.execute("SELECT value FROM meta WHERE key = 'version'").fetchone() or ("unknown",)
+        if version != VERSION:
+            raise JournalError(
+                f"the journal is of version {version}, this harvester reads {VERSION}: use the one that wrote it, or "
+                "export into another folder with --out"
+            )
+        if (found := db.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
+            raise sqlite3.DatabaseError(found)
+
+    def close(self) -> None:
+        """Close the database."""
+        self._scratch.close()
+        self._db.close()
+
+    def _transaction(self) -> _Transaction:
+        return _Transaction(self._db)
+
+    # Runs and jobs.
+
+    def begin_run(self, run_id: str, command: str, now: datetime) -> None:
+        """Enter a run."""
+        self._db.execute(
+            "INSERT INTO run (run_id, command, started_at) VALUES (?, ?, ?)", (run_id, command, to_us(now))
+        )
+
+    def end_run(self, run_id: str, outcome: str, now: datetime) -> None:
+        """Enter how a run ended."""
+        self._db.execute(
+            "UPDATE run SET finished_at = ?, outcome = ? WHERE run_id = ?", (to_us(now), outcome, run_id)
+        )
+
+    def jobs(self, source: str) -> dict[str, Job]:
+        """Return a source's jobs by state: at most one `current` and one `fresh`."""
+        rows = self._db.execute(
+            "SELECT id, source, state, spec, until, is_listed, run_id, outcome, gaps FROM job WHERE source = ?", (source,)
+        )
+        return {row[2]: _job(row) for row in rows}
+
+    def sources(self) -> list[str]:
+        """Return the names of all sources that have a job."""
+        return [name for (name,) in self._db.execute("SELECT DISTINCT source FROM job ORDER BY source")]
+
+    def begin_job(self, source: str, spec: JobSpec, until: datetime, *, state: JobState) -> Job:
+        """Enter a job before its first request, with the moment that a missing `until` is from now on."""
+        row = self._db.execute(
+            "INSERT INTO job (source, state, spec, until) VALUES (?, ?, ?, ?)"
+            " RETURNING id, source, state, spec, until, is_listed, run_id, outcome, gaps",
+            (source, state, msgspec.json.encode(spec), to_us(until)),
+        ).fetchone()
+        return _job(row)
+
+    def end_job(self, job_id: int, run_id: str, outcome: str, gaps: Sequence[Gap]) -> None:
+        """Enter how a source ended in a run, with the gaps that belong to no window."""
+        self._db.execute(
+            "UPDATE job SET run_id = ?, outcome = ?, gaps = ? WHERE id = ?",
+            (run_id, outcome, msgspec.json.encode(gaps), job_id),
+        )
+
+    def drop_job(self, job_id: int) -> list[str]:
+        """Forget a job and return the files of its segments."""
+        with self._transaction():
+            files = self._files_of(job_id)
+            self._delete_job(job_id)
+        return files
+
+    def _files_of(self, job_id: int) -> list[str]:
+        rows = self._db.execute("SELECT path, aside, state FROM segment WHERE job_id = ?", (job_id,))
+        return [aside if state == "aside" else path for path, aside, state in rows]
+
+    def _delete_job(self, job_id: int) -> None:
+        for table in ("agent", "window", "segment", "ids"):
+            self._db.execute(f"DELETE FROM {table} WHERE job_id = ?", (job_id,))  # noqa: S608 - our own names
+        self._db.execute("DELETE FROM job WHERE id = ?", (job_id,))
+
+    # Agents and windows.
+
+    def add_agents(self, job_id: int, agents: Iterable[Agent], *, is_listed: bool) -> None:
+        """Enter agents; `is_listed` says that the list was read to its end."""
+        with self._transaction():
+            self._db.executemany(
+                "INSERT INTO agent VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET name = coalesce(excluded.name, name)",
+                [(job_id, agent.id, agent.name) for agent in agents],
+            )
+            if is_listed:
+                self._db.execute("UPDATE job SET is_listed = 1 WHERE id = ?", (job_id,))
+
+    def agents(self, job_id: int) -> list[Agent]:
+        """Return the agents of a job, by id."""
+        rows = self._db.execute("SELECT agent_id, name FROM agent WHERE job_id = ? ORDER BY agent_id", (job_id,))
+        return [Agent(agent_id, name) for agent_id, name in rows]
+
+    def windows(self, job_id: int) -> list[StoredWindow]:
+        """Return all windows of a job, by agent and range."""
+        rows = self._db.execute(
+            "SELECT id, agent_id, since, until, state, counts, gaps FROM window WHERE job_id = ?"
+            " ORDER BY agent_id, since, until",
+            (job_id,),
+        )
+        return [_window(row) for row in rows]
+
+    def add_windows(self, job_id: int, windows: Sequence[Window]) -> list[StoredWindow]:
+        """Enter new windows, open."""
+        added: list[StoredWindow] = []
+        with self._transaction():
+            for window in windows:
+                since = None if window.since is None else to_us(window.since)
+                cursor = self._db.execute(
+                    "INSERT INTO window (job_id, agent_id, since, until) VALUES (?, ?, ?, ?)",
+                    (job_id, window.agent_id, since, to_us(window.until)),
+                )
+                assert cursor.lastrowid is not None
+                added.append(StoredWindow(cursor.lastrowid, window, "open", Counts(), []))
+        return added
+
+    # Segments.
+
+    def next_part(self, job_id: int) -> int:
+        """Return the number of a job's next segment."""
+        (part,) = self._db.execute(
+            "UPDATE job SET parts = parts + 1 WHERE id = ? RETURNING parts - 1", (job_id,)
+        ).fetchone()
+        return int(part)
+
+    def keep_ids(self, job_id: int, ids: dict[tuple[int, int], list[str]]) -> None:
+        """Enter ids of the rows that the job's next commit will hold; without it they are void."""
+        with self._transaction():
+            self._insert_ids(job_id, ids)
+
+    def commit(self, job_id: int, commit: Commit, *, is_aside: bool) -> None:
+        """Enter segments, the windows they complete and the ids of the others, in one transaction."""
+        state = "aside" if is_aside else "entered"
+        with self._transaction():
+            self._insert_ids(job_id, commit.ids)
+            for segment in commit.segments:
+                self._db.execute(
+                    "INSERT INTO segment VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                    (segment.path, job_id, segment.kind, segment.rows, segment.bytes, segment.sha256, segment.aside,
+                     state),
+                )  # fmt: skip
+            for ended in commit.windows:
+                self._end_window(ended)
+            self._db.execute("UPDATE job SET commits = commits + 1 WHERE id = ?", (job_id,))
+
+    def _insert_ids(self, job_id: int, ids: dict[tuple[int, int], list[str]]) -> None:
+        if not ids:
+            return
+        (commits,) = self._db.execute("SELECT commits FROM job WHERE id = ?", (job_id,)).fetchone()
+        for (window_id, hour), fresh in ids.items():
+            key = (window_id, hour, commits)
+            known = self._db.execute(
+                "SELECT ids FROM ids WHERE window_id = ? AND hour = ? AND commits = ?", key
+            ).fetchone()
+            every = fresh if known is None else msgspec.msgpack.decode(known[0], type=list[str]) + fresh
+            self._db.execute(
+                "INSERT OR REPLACE INTO ids (window_id, hour, commits, job_id, ids) VALUES (?, ?, ?, ?, ?)",
+                (*key, job_id, msgspec.msgpack.encode(every)),
+            )
+
+    def _end_window(self, ended: StoredWindow) -> None:
+        self._db.execute(
+            "UPDATE window SET state = ?, counts = ?, gaps = ? WHERE id = ?",
+            (ended.state, msgspec.json.encode(ended.counts), msgspec.json.encode(ended.gaps), ended.id),
+        )
+        if ended.state == "complete":
+            # Rows without a moment keep their ids for good, so that a wider range does not double them.
+            self._db.execute("DELETE FROM ids WHERE window_id = ? AND hour != ?", (ended.id, DATELESS))
+        self._scratch.execute("DELETE FROM spilled WHERE window_id = ?", (ended.id,))
+
+    def segments(self, job_id: int) -> list[Segment]:
+        """Return the committed segments of a job, in the order of their names."""
+        rows = self._db.execute(
+            "SELECT j.source, s.kind, s.path, s.rows, s.bytes, s.sha256, s.aside FROM segment s"
+            " JOIN job j ON j.id = s.job_id WHERE s.job_id = ? ORDER BY s.path",
+            (job_id,),
+        )
+        return [Segment(*row) for row in rows]
+
+    def current_segments(self, source: str) -> list[Segment]:
+        """Return the segments of a source that are in the output: those of its current job."""
+        job = self.jobs(source).get("current")
+        return [] if job is None else self.segments(job.id)
+
+    def entered(self) -> list[Segment]:
+        """Return the segments whose rename may be missing."""
+        rows = self._db.execute(
+            "SELECT j.source, s.kind, s.path, s.rows, s.bytes, s.sha256, s.aside FROM segment s"
+            " JOIN job j ON j.id = s.job_id WHERE s.state = 'entered' ORDER BY s.path"
+        )
+        return [Segment(*row) for row in rows]
+
+    def published(self, paths: Sequence[str]) -> None:
+        """Enter that segments are in place."""
+        with self._transaction():
+            self._db.executemany(
+                "UPDATE segment SET state = 'published' WHERE path = ?", [(path,) for path in paths]
+            )
+
+    def exchange(self, source: str) -> None:
+        """Put a source's fresh job in place of its current one; the files follow (`entered`, `doomed`)."""
+        jobs = self.jobs(source)
+        with self._transaction():
+            if (old := jobs.get("current")) is not None:
+                self._db.executemany(
+                    "INSERT OR REPLACE INTO meta VALUES ('doomed:' || ?, '')",
+                    [(path,) for path in self._files_of(old.id)],
+                )
+                self._delete_job(old.id)
+            fresh = jobs["fresh"].id
+            self._db.execute("UPDATE segment SET state = 'entered' WHERE job_id = ?", (fresh,))
+            self._db.execute("UPDATE job SET state = 'current' WHERE id = ?", (fresh,))
+
+    def doomed(self) -> list[str]:
+        """Return the files of jobs that were replaced and may still be there."""
+        rows = self._db.execute("SELECT substr(key, 8) FROM meta WHERE key LIKE 'doomed:%'")
+        return [path for (path,) in rows]
+
+    def buried(self, paths: Sequence[str]) -> None:
+        """Enter that doomed files are gone."""
+        with self._transaction():
+            self._db.executemany("DELETE FROM meta WHERE key = 'doomed:' || ?", [(path,) for path in paths])
+
+    def lying_aside(self) -> set[str]:
+        """Return the files that rightly lie aside."""
+        rows = self._db.execute("SELECT aside FROM segment WHERE state IN ('aside', 'entered')")
+        return {aside for (aside,) in rows}
+
+    # Ids.
+
+    def void_ids(self) -> None:
+        """Forget ids whose segment was never committed."""
+        self._db.execute("DELETE FROM ids WHERE commits >= (SELECT commits FROM job WHERE id = ids.job_id)")
+
+    def count_ids(self, window_ids: Sequence[int]) -> dict[int, tuple[int, int]]:
+        """Return how many calls, and how many rows without an id, earlier runs wrote of windows."""
+        counts: dict[int, tuple[int, int]] = {}
+        for window_id in window_ids:
+            calls = nameless = 0
+            for hour, ids in self._db.execute("SELECT hour, ids FROM ids WHERE window_id = ?", (window_id,)):
+                count = len(msgspec.msgpack.decode(ids, type=list[str]))
+                calls += count * (hour != NAMELESS)
+                nameless += count * (hour == NAMELESS)
+            counts[window_id] = (calls, nameless)
+        return counts
+
+    def dateless_ids(self, job_id: int) -> dict[str, int]:
+        """Return the ids of a job's rows without a moment, by the window that wrote them."""
+        rows = self._db.execute("SELECT window_id, ids FROM ids WHERE job_id = ? AND hour = ?", (job_id, DATELESS))
+        return {
+            call_id: window_id for window_id, ids in rows for call_id in msgspec.msgpack.decode(ids, type=list[str])
+        }
+
+    def load_ids(self, window_id: int, hours: Sequence[int]) -> dict[int, dict[str, int]]:
+        """Return what is kept of hours: what was spilled in this run, else what earlier runs wrote (as pass 0)."""
+        found: dict[int, dict[str, int]] = {}
+        for hour in hours:
+            spilled = self._scratch.execute(
+                "DELETE FROM spilled WHERE window_id = ? AND hour = ? RETURNING ids", (window_id, hour)
+            ).fetchone()
+            if spilled is not None:
+                found[hour] = msgspec.msgpack.decode(spilled[0], type=dict[str, int])
+                continue
+            rows = self._db.execute(
+                "SELECT i.ids FROM ids i JOIN job j ON j.id = i.job_id"
+                " WHERE i.window_id = ? AND i.hour = ? AND i.commits < j.commits",
+                (window_id, hour),
+            )
+            found[hour] = {
+                call_id: 0 for (ids,) in rows for call_id in msgspec.msgpack.decode(ids, type=list[str])
+            }
+        return found
+
+    def spill_ids(self, buckets: dict[tuple[int, int], dict[str, int]]) -> None:
+        """Keep buckets for this run alone."""
+        self._scratch.executemany(
+            "INSERT OR REPLACE INTO spilled VALUES (?, ?, ?)",
+            [(*key, msgspec.msgpack.encode(bucket)) for key, bucket in buckets.items()],
+        )
+
+
+class _Transaction:
+    """BEGIN IMMEDIATE … COMMIT, or ROLLBACK."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def __enter__(self) -> None:
+        self._db.execute("BEGIN IMMEDIATE")
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        self._db.execute("COMMIT" if kind is None else "ROLLBACK")
+
+
+def _open_scratch(path: Path) -> sqlite3.Connection:
+    """Open the file for what only this run needs; a crash may lose it, so nothing is made durable."""
+    for name in (path, path.with_name(path.name + "-journal")):
+        with suppress(FileNotFoundError):
+            name.unlink()
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    db.execute("PRAGMA journal_mode = OFF")
+    db.execute("PRAGMA synchronous = OFF")
+    db.execute(
+        "CREATE TABLE spilled (window_id INTEGER, hour INTEGER, ids BLOB, PRIMARY KEY (window_id, hour)) WITHOUT ROWID"
+    )
+    return db
+
+
+def to_us(moment: datetime) -> int:
+    """Return a moment as whole microseconds since 1970."""
+    return (moment - EPOCH) // timedelta(microseconds=1)
+
+
+def from_us(micros: int) -> datetime:
+    """Return the moment of whole microseconds since 1970."""
+    return EPOCH + timedelta(microseconds=micros)
+
+
+def _job(row: Sequence[Any]) -> Job:
+    job_id, source, state, spec, until, is_listed, run_id, outcome, gaps = row
+    return Job(
+        id=job_id,
+        source=source,
+        state=state,
+        spec=msgspec.json.decode(spec, type=JobSpec),
+        until=from_us(until),
+        is_listed=bool(is_listed),
+        run_id=run_id,
+        outcome=outcome,
+        gaps=msgspec.json.decode(gaps, type=list[Gap]) if gaps else [],
+    )
+
+
+def _window(row: Sequence[Any]) -> StoredWindow:
+    window_id, agent_id, since, until, state, counts, gaps = row
+    window = Window(agent_id, None if since is None else from_us(since), from_us(until))
+    return StoredWindow(
+        id=window_id,
+        window=window,
+        state=state,
+        counts=msgspec.json.decode(counts, type=Counts) if counts else Counts(),
+        gaps=msgspec.json.decode(gaps, type=list[Gap]) if gaps else [],
+    )

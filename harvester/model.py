@@ -1,0 +1,227 @@
+"""The nouns all rooms share. Plain data: no network, no files, no clock.
+
+A `Window` is a value that can be sent to another machine: with a source's credentials it is all a worker needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+Shape = Literal["unified", "native"]
+Format = Literal["parquet", "ndjson"]
+GapKind = Literal["source", "agent", "page", "row", "detail", "recording"]
+SegmentKind = Literal["calls", "quarantine"]
+
+
+class Secret:
+    """A credential; it cannot print itself, and only `reveal` gives it away."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """Return the credential as sent to the provider's own origin."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    __str__ = __repr__
+
+    def __format__(self, _spec: str) -> str:
+        return "Secret(***)"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        raise TypeError("a credential is not serialised")
+
+
+class Rate(msgspec.Struct, frozen=True):
+    """At most `limit` requests in any `period_s` seconds."""
+
+    limit: int
+    period_s: float
+
+    @property
+    def per_second(self) -> float:
+        """The rate in requests a second."""
+        return self.limit / self.period_s
+
+
+class Source(msgspec.Struct, frozen=True, kw_only=True):
+    """One account on a provider, as the config names it.
+
+    `since` is inclusive, `until` exclusive; both aware, UTC. `until` None: the moment the job first starts.
+    `rates` None: announced, else documented, else found while running; empty: unlimited.
+    `details` holds the groups asked for: empty for none, ("full",) for all of them.
+    """
+
+    name: str
+    provider: str
+    base_url: str
+    credentials: Mapping[str, Secret]
+    agents: tuple[str, ...] | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    rates: tuple[Rate, ...] | None = None
+    concurrency: int | None = None
+    details: tuple[str, ...] = ()
+    recordings: bool = False
+    filters: Mapping[str, str] = {}
+
+
+class Agent(msgspec.Struct, frozen=True):
+    """A voice agent in an account."""
+
+    id: str
+    name: str | None = None
+
+
+class Window(msgspec.Struct, frozen=True):
+    """A half-open range of `created_at` of one agent; `agent_id` None is the whole account, `since` None all before.
+
+    The unit of order and of resuming.
+    """
+
+    agent_id: str | None
+    since: datetime | None
+    until: datetime
+
+
+class Cursor(msgspec.Struct, frozen=True):
+    """Where a page begins: the page's number from 0, and its size in rows.
+
+    Every list of the four providers is pages of one size, whether the API counts pages or rows.
+    """
+
+    page: int
+    size: int
+
+
+class Query(msgspec.Struct, frozen=True):
+    """What all pages of one walk ask: a window, the provider's own filters, the detail groups its list can give."""
+
+    window: Window
+    filters: Mapping[str, str] = {}
+    details: tuple[str, ...] = ()
+
+
+class Request(msgspec.Struct, frozen=True):
+    """What to send; `path` is below the source's base address and starts with a slash, `query` is not yet encoded.
+
+    `endpoint` is our name for it in messages and journal: neither path nor query is ever printed.
+    """
+
+    endpoint: str
+    path: str
+    query: tuple[tuple[str, str], ...] = ()
+    method: str = "GET"
+    agent_id: str | None = None
+
+
+class Response(msgspec.Struct):
+    """A complete answer. Header names are matched without regard to case; `elapsed_s` from sending to the last byte."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    received_at: datetime
+    elapsed_s: float = 0.0
+
+
+class Listing(msgspec.Struct):
+    """One list answer cut into rows, in the provider's order and byte for byte.
+
+    What the answer says of itself is None where it says nothing: `total` rows in the list, `size` of a page as the
+    server sees it, `page` counted from 0, `has_more` after this page.
+    """
+
+    rows: list[msgspec.Raw]
+    total: int | None = None
+    size: int | None = None
+    page: int | None = None
+    has_more: bool | None = None
+
+
+class AgentListing(msgspec.Struct):
+    """One page of an account's agents."""
+
+    agents: list[Agent]
+    has_more: bool = False
+    total: int | None = None
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """Why a row, or one of its values, does not fit: `index` in its page, `field` by its name on the wire.
+
+    `field` None: the row as a whole is no JSON object or has no id.
+    """
+
+    index: int
+    field: str | None
+    reason: str
+
+
+class Origin(msgspec.Struct, frozen=True):
+    """What all rows of a page have in common."""
+
+    source: str
+    provider: str
+    run_id: str
+    fetched_at: datetime
+    agent_id: str | None = None
+    agent_name: str | None = None
+
+
+class Quarantined(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One line of quarantine."""
+
+    reason: str
+    endpoint: str
+    raw: str
+    fetched_at: datetime
+    agent_id: str | None = None
+    call_id: str | None = None
+    field: str | None = None
+
+
+class NativeRows(msgspec.Struct):
+    """Rows as the provider sent them; `agent_id` is added as `_agent_id` where they name none."""
+
+    rows: list[msgspec.Raw]
+    agent_id: str | None = None
+
+
+class Segment(msgspec.Struct, frozen=True):
+    """One output file: whole and durable. `path` is relative to the output, `aside` where it lies until published."""
+
+    source: str
+    kind: SegmentKind
+    path: str
+    rows: int
+    bytes: int
+    sha256: str
+    aside: str = ""
+
+
+class Gap(msgspec.Struct, frozen=True, kw_only=True):
+    """Anything that should be in the output and is not; `final` where the provider no longer has it."""
+
+    kind: GapKind
+    message: str
+    agent_id: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    call_id: str | None = None
+    final: bool = False

@@ -1,0 +1,81 @@
+"""The registry: what each API says, by its name in the config. Pure: no network, no clock, no files.
+
+Adding a provider is one file here and one line in `PROVIDERS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from types import MappingProxyType
+
+from harvester.errors import UsageError
+
+from .agentvoice import AGENTVOICE
+from .base import Provider
+from .bimpe import BIMPE
+from .talkover import TALKOVER
+from .talkpilot import TALKPILOT
+
+PROVIDERS: Mapping[str, Provider] = MappingProxyType(
+    {
+        "talkover": TALKOVER,
+        "agentvoice": AGENTVOICE,
+        "talkpilot": TALKPILOT,
+        "bimpe": BIMPE,
+    }
+)
+
+# Parameters of the APIs that are keys of a source here.
+_OWN_KEYS = {
+    "from": "since", "to": "until", "date_from": "since", "date_to": "until",
+    "agent_id": "agents", "fields": "details", "include": "details",
+}  # fmt: skip
+
+
+def get_provider(name: str) -> Provider:
+    """Return a provider by its name.
+
+    Raises:
+        UsageError: There is none of that name.
+    """
+    if name not in PROVIDERS:
+        raise UsageError(f"provider: no provider is called {name!r}; {_nearest(name, PROVIDERS)}")
+    return PROVIDERS[name]
+
+
+def check_filters(provider: Provider, filters: Mapping[str, str]) -> list[str]:
+    """Return what is wrong with a source's filters, one sentence a filter that begins with its key."""
+    known = provider.capabilities.filters
+    problems = []
+    for name, value in filters.items():
+        problem = _unknown(provider, name) if name not in known else _unfit(value, known[name].values)
+        if problem:
+            problems.append(f"filters.{name}: {problem}")
+    return problems
+
+
+def _unknown(provider: Provider, name: str) -> str:
+    if name in _OWN_KEYS:
+        return f"no filter; use `{_OWN_KEYS[name]}`"
+    return (
+        f"{provider.capabilities.title} has no such filter; {_nearest(name, provider.capabilities.filters)}"
+    )
+
+
+def _unfit(value: str, allowed: tuple[str, ...]) -> str | None:
+    if not value.strip():
+        return "it is empty; leave it out to ask for all"
+    if allowed and value not in allowed:
+        return f"{value!r} is none of its values; {_nearest(value, allowed)}"
+    return None
+
+
+def _nearest(word: str, known: Iterable[str]) -> str:
+    """Return the word that was probably meant, and all there are."""
+    names = list(known)
+    meant = get_close_matches(word.lower().replace("_", "-"), names, n=1) or get_close_matches(
+        word, names, n=1
+    )
+    guess = f"did you mean `{meant[0]}`? " if meant else ""
+    return f"{guess}known: {', '.join(names)}"

@@ -1,0 +1,280 @@
+"""AgentVoice: one list with the calls of an organisation; what other APIs call details comes with its rows.
+
+Sources: AgentVoice's page "Calls", and `FACTS`, "AgentVoice".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from harvester.errors import ProviderError, UnsupportedError
+from harvester.model import (
+    AgentListing,
+    Cursor,
+    Listing,
+    Origin,
+    Problem,
+    Query,
+    Request,
+    Response,
+    Secret,
+)
+from harvester.record import Record
+
+from .asking import pairs
+from .base import Capabilities, Filter
+from .envelope import count, read_envelope, said
+from .refusals import error_of, read_refusal, says_no_calls
+from .rows import decode_rows, moment
+from .words import DIRECTIONS, statuses
+
+_PATH = "/api/calls"
+_STATUSES = statuses()
+# The default order is by `started_at`, which a call that never started has not; `asc` makes inserts harmless.
+_ORDER = (("order_by", "created_at"), ("order", "asc"))
+
+
+class Key(msgspec.Struct, frozen=True, gc=False):
+    """What walking needs of a row."""
+
+    id: str
+    created_at: datetime | None = None
+    agent_id: str | None = None
+
+
+class Call(msgspec.Struct, frozen=True, gc=False):
+    """A row of the light payload, and the summary that `fields=full` adds; `call_duration` is in seconds."""
+
+    id: str
+    created_at: datetime | None = None
+    agent_id: str | None = None
+    agent_name: str | None = None
+    contact_id: str | None = None
+    contact_first_name: str | None = None
+    contact_last_name: str | None = None
+    contact_email: str | None = None
+    phone_number: str | None = None
+    phone_number_called_from: str | None = None
+    call_type: str | None = None
+    status: str | None = None
+    call_success: bool | None = None
+    went_to_voicemail: bool | None = None
+    call_duration: float | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    ended_reason: str | None = None
+    recording_url: str | None = None
+    campaign_id: str | None = None
+    campaign_name: str | None = None
+    call_description: str | None = None
+
+
+class AgentVoice:
+    """The API of AgentVoice."""
+
+    capabilities = Capabilities(
+        name="agentvoice",
+        title="AgentVoice",
+        base_url="https://api.agentvoice.com",
+        documents="AgentVoice API reference, Calls",
+        credentials=("api_key", "organization_id"),
+        filters={
+            "phone_number": Filter("the customer's phone number"),
+            "contact_id": Filter("id of the contact"),
+            "campaign_id": Filter("id of the campaign"),
+            "status": Filter("status of the call; its words are not documented"),
+            "call_type": Filter("direction of the call", ("inbound", "outbound")),
+        },
+        lists_agents=False,
+        walks_account=True,
+        range_by="order",
+        details="list",
+        detail_groups=("transcript", "metrics", "diagnostics", "actions"),
+        recordings="list",
+        quirks=(
+            "Its own range is by the start of a call and leaves out calls that never started: not used.",
+            "Agents cannot be listed: without `agents` the whole organisation is walked.",
+            "100 calls with transcripts take one request.",
+            "Limits are not documented.",
+        ),
+    )
+    key_type: type[Any] = Key
+    call_type: type[Any] = Call
+    columns: Mapping[str, str] = {
+        "id": "string",
+        "agent_id": "string",
+        "agent_name": "string",
+        "contact_id": "string",
+        "contact_first_name": "string",
+        "contact_last_name": "string",
+        "contact_email": "string",
+        "phone_number": "string",
+        "phone_number_called_from": "string",
+        "call_type": "string",
+        "status": "string",
+        "call_success": "bool",
+        "went_to_voicemail": "bool",
+        "call_duration": "float",
+        "started_at": "string",
+        "ended_at": "string",
+        "ended_reason": "string",
+        "recording_url": "string",
+        "campaign_id": "string",
+        "campaign_name": "string",
+        "created_at": "string",
+        "transcript": "string",
+        "call_description": "string",
+        # Of these the page says what they are for, not what they look like.
+        "transcript_formatted": "json",
+        "post_call_analysis": "json",
+        "custom_analysis": "json",
+        "structured_data_results": "json",
+        "notes": "json",
+        "action_executions": "json",
+        "action_summary": "json",
+        "quality_metrics": "json",
+        "enhanced_context": "json",
+        "latency_metrics": "json",
+        "audio_metrics": "json",
+        "turn_events": "json",
+        "interruptions": "json",
+        "tool_usage": "json",
+    }
+
+    def headers(self, credentials: Mapping[str, Secret]) -> dict[str, str]:
+        """Return both headers; the key alone is refused."""
+        return {
+            "x-api-key": credentials["api_key"].reveal(),
+            "x-organization-id": credentials["organization_id"].reveal(),
+        }
+
+    def check_request(self) -> Request:
+        """Return a request for one call."""
+        return Request("check", _PATH, (("limit", "1"), ("offset", "0"), *_ORDER))
+
+    def agents_request(self, cursor: Cursor) -> Request:
+        """Refuse: no route lists agents.
+
+        Raises:
+            UnsupportedError: Always.
+        """
+        raise UnsupportedError(
+            "agents: AgentVoice cannot list them; name them, or leave `agents` out for all calls"
+        )
+
+    def read_agents(self, body: bytes) -> AgentListing:
+        """Refuse: no route lists agents.
+
+        Raises:
+            UnsupportedError: Always.
+        """
+        raise UnsupportedError(
+            "agents: AgentVoice cannot list them; name them, or leave `agents` out for all calls"
+        )
+
+    def list_request(self, query: Query, cursor: Cursor) -> Request:
+        """Return the request for one page of calls, the oldest first, with no range.
+
+        `from` and `to` act on `started_at` and would leave out calls that never started (`FACTS`).
+        """
+        agent_id = query.window.agent_id
+        asked = [("limit", str(cursor.size)), ("offset", str(cursor.page * cursor.size)), *_ORDER]
+        if agent_id is not None:
+            asked.append(("agent_id", agent_id))
+        asked += [*pairs(query.filters), *_payload(query.details)]
+        return Request("list calls", _PATH, tuple(asked), agent_id=agent_id)
+
+    def classify(self, response: Response) -> ProviderError | None:
+        """Return what is wrong; the 404 "No calls found matching criteria" is an empty list."""
+        refusal = read_refusal(response)
+        return (
+            None if refusal is None else error_of(response, refusal, keys="`api_key` and `organization_id`")
+        )
+
+    def read_listing(self, body: bytes) -> Listing:
+        """Cut a list answer; `limit` is what the server gave, which may be less than was asked (`FACTS`)."""
+        if says_no_calls(body):
+            return Listing([], total=0)
+        rows, envelope = read_envelope(body)
+        told = said(envelope.pagination)
+        size, offset, more = count(told.get("limit"), 1), count(told.get("offset")), told.get("has_more")
+        return Listing(
+            rows,
+            total=count(told.get("total")),
+            size=size,
+            page=None if size is None or offset is None else offset // size,
+            has_more=more if isinstance(more, bool) else None,
+        )
+
+    def decode(self, body: bytes, listing: Listing, wire: type[Any]) -> tuple[list[Any], list[Problem]]:
+        """Decode a listing's rows."""
+        return decode_rows(body, listing.rows, wire)
+
+    def agent_of(self, call: Any) -> str | None:
+        """Return the agent that the row names."""
+        agent_id: str | None = call.agent_id
+        return agent_id
+
+    def to_record(self, call: Any, raw: str | None, origin: Origin) -> Record:
+        """Return the call in the unified shape.
+
+        The page has the customer's number and the originating one. An outbound call goes from the latter to the
+        customer. An inbound one comes from the customer, and the row does not have the number that was dialled.
+        Without a direction neither is known.
+        """
+        direction = DIRECTIONS[call.call_type]
+        is_outbound = direction == "outbound"
+        customer = call.phone_number
+        first, last = call.contact_first_name, call.contact_last_name
+        return Record(
+            provider=origin.provider,
+            source=origin.source,
+            call_id=call.id,
+            agent_id=call.agent_id or origin.agent_id,
+            agent_name=call.agent_name or origin.agent_name,
+            direction=direction,
+            status=_STATUSES[call.status],
+            status_raw=call.status,
+            from_number=call.phone_number_called_from if is_outbound else customer if direction else None,
+            to_number=customer if is_outbound else None,
+            customer_number=customer,
+            contact_id=call.contact_id,
+            contact_name=f"{first} {last}" if first and last else first or last or None,
+            contact_email=call.contact_email,
+            campaign_id=call.campaign_id,
+            campaign_name=call.campaign_name,
+            created_at=moment(call.created_at),
+            started_at=moment(call.started_at),
+            ended_at=moment(call.ended_at),
+            duration_s=call.call_duration,
+            success=call.call_success,
+            voicemail=call.went_to_voicemail,
+            end_reason=call.ended_reason,
+            summary=call.call_description,
+            recording_url=_unsigned(call.recording_url) if call.recording_url else None,
+            raw=raw,
+            fetched_at=origin.fetched_at,
+            run_id=origin.run_id,
+        )
+
+
+def _payload(details: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """Return what is asked for beside the light payload.
+
+    Groups can be added to the full payload as well (the page's "Include Options").
+    """
+    groups = ",".join(group for group in details if group != "full")
+    fields = (("fields", "full"),) if "full" in details else ()
+    return (*fields, ("include", groups)) if groups else fields
+
+
+def _unsigned(url: str) -> str:
+    """Return a link less its query and fragment, where signatures are."""
+    return url.partition("?")[0].partition("#")[0] if "?" in url or "#" in url else url
+
+
+AGENTVOICE = AgentVoice()

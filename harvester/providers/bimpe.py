@@ -1,0 +1,214 @@
+"""BimpeAI: calls agent by agent, with no filter by date; its transcript is in the detail only.
+
+Sources: the pages "Get call" and "List calls" of BimpeAI's API reference (console), and `FACTS`, "BimpeAI".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from harvester.errors import AccessError, ProviderError
+from harvester.model import (
+    AgentListing,
+    Cursor,
+    Listing,
+    Origin,
+    Problem,
+    Query,
+    Request,
+    Response,
+    Secret,
+)
+from harvester.record import Record
+
+from .agents import agents_in
+from .asking import agent_segment, numbered, pairs
+from .base import Capabilities, Filter
+from .envelope import count, is_before, number_before, read_envelope, said
+from .refusals import error_of, read_refusal, says_no_calls
+from .rows import decode_rows, moment
+from .words import DIRECTIONS, statuses
+
+_PREFIX = "/api/v1/console"
+_STATUSES = statuses(ended="completed")
+_SCOPE = re.compile(r"\b[a-z_]{2,30}:[a-z_]{2,30}\b")  # as in "the required scope: conversations:read"
+
+
+class Key(msgspec.Struct, frozen=True, gc=False):
+    """What walking needs of a row."""
+
+    id: str
+    created_at: datetime | None = msgspec.field(name="created_on", default=None)
+
+
+class Call(msgspec.Struct, frozen=True, gc=False):
+    """A row of the list, and the two moments that the detail adds."""
+
+    id: str
+    created_at: datetime | None = msgspec.field(name="created_on", default=None)
+    source: str | None = None
+    destination: str | None = None
+    status: str | None = None
+    direction: str | None = None
+    duration_seconds: float | None = None
+    is_test_call: bool | None = None
+    error_reason: str | None = None
+    end_reason: str | None = None
+    started_at: datetime | None = None
+    ringing_at: datetime | None = None
+    answered_at: datetime | None = None
+    ended_at: datetime | None = None
+
+
+class Bimpe:
+    """The API of BimpeAI's console."""
+
+    capabilities = Capabilities(
+        name="bimpe",
+        title="BimpeAI",
+        base_url="https://api.bimpe.ai",
+        documents="BimpeAI API reference, console",
+        credentials=("api_key",),
+        filters={
+            "search": Filter("text to search for; in which fields is not documented"),
+            "status": Filter(
+                "status of the call",
+                ("queued", "ringing", "answered", "ended", "busy", "failed", "cancelled"),
+            ),
+            "is_test_call": Filter("test calls only, or none of them", ("true", "false")),
+        },
+        lists_agents=True,
+        walks_account=False,
+        range_by="order",
+        details="request",
+        names_agent=False,
+        quirks=(
+            "Calls cannot be asked for by date: ranges are cut here.",
+            "A sort is asked for and not trusted: the order of what arrives is checked.",
+            "Limits are announced by the answers and not published.",
+            "Rows do not name their agent.",
+        ),
+    )
+    key_type: type[Any] = Key
+    call_type: type[Any] = Call
+    columns: Mapping[str, str] = {
+        "id": "string",
+        "source": "string",
+        "destination": "string",
+        "status": "string",
+        "direction": "string",
+        "created_on": "string",
+        "duration_seconds": "float",
+        "is_test_call": "bool",
+        "error_reason": "string",
+        "end_reason": "string",
+        "ringing_at": "string",
+        "ended_at": "string",
+        "started_at": "string",
+        "answered_at": "string",
+        "conversation_logs": "json",
+    }
+
+    def headers(self, credentials: Mapping[str, Secret]) -> dict[str, str]:
+        """Return the key as a bearer token."""
+        return {"Authorization": f"Bearer {credentials['api_key'].reveal()}"}
+
+    def check_request(self) -> Request:
+        """Return a request for one agent."""
+        return Request("check", f"{_PREFIX}/agents", (("page", "1"), ("limit", "1")))
+
+    def agents_request(self, cursor: Cursor) -> Request:
+        """Return the request for one page of agents. Source: `FACTS`, "BimpeAI"."""
+        return Request("list agents", f"{_PREFIX}/agents", numbered(cursor, "limit"))
+
+    def read_agents(self, body: bytes) -> AgentListing:
+        """Read one page of agents; it has the calls' envelope."""
+        return agents_in(self.read_listing(body))
+
+    def list_request(self, query: Query, cursor: Cursor) -> Request:
+        """Return the request for one page of an agent's calls, the oldest first if the server does as asked.
+
+        The reference's example sorts by `created_at`; the object has `created_on`, and the vendor's client
+        sorts by that (`FACTS`).
+        """
+        path = f"{_PREFIX}/agents/{agent_segment(query, 'BimpeAI')}/calls"
+        asked = (*numbered(cursor, "limit"), ("sort", "created_on"), *pairs(query.filters))
+        return Request("list calls", path, asked, agent_id=query.window.agent_id)
+
+    def classify(self, response: Response) -> ProviderError | None:
+        """Return what is wrong; a key without a scope is told which one."""
+        refusal = read_refusal(response)
+        if refusal is None:
+            return None
+        if refusal.code == "insufficient_scope":
+            scope = _SCOPE.search(refusal.text)
+            missing = f"the scope {scope[0]}" if scope else "a scope"
+            message = f"`api_key` lacks {missing} ({response.status}, {refusal.code}): add it to the key"
+            return AccessError(message, status=response.status)
+        return error_of(response, refusal, keys="`api_key`")
+
+    def read_listing(self, body: bytes) -> Listing:
+        """Cut a list answer."""
+        if says_no_calls(body):
+            return Listing([], total=0)
+        rows, envelope = read_envelope(body)
+        told = said(envelope.meta)
+        page, more = number_before(told.get("current_page")), told.get("has_next_page")
+        return Listing(
+            rows,
+            total=count(told.get("total_count")),
+            size=count(told.get("limit"), 1),
+            page=page,
+            has_more=more if isinstance(more, bool) else is_before(page, count(told.get("page_count"))),
+        )
+
+    def decode(self, body: bytes, listing: Listing, wire: type[Any]) -> tuple[list[Any], list[Problem]]:
+        """Decode a listing's rows."""
+        return decode_rows(body, listing.rows, wire)
+
+    def agent_of(self, call: Any) -> str | None:
+        """Return None: rows name no agent."""
+        return None
+
+    def to_record(self, call: Any, raw: str | None, origin: Origin) -> Record:
+        """Return the call in the unified shape."""
+        direction = DIRECTIONS[call.direction]
+        return Record(
+            provider=origin.provider,
+            source=origin.source,
+            call_id=call.id,
+            agent_id=origin.agent_id,
+            agent_name=origin.agent_name,
+            direction=direction,
+            status=_STATUSES[call.status],
+            status_raw=call.status,
+            is_test=call.is_test_call,
+            from_number=call.source,
+            to_number=call.destination,
+            customer_number=(
+                call.source
+                if direction == "inbound"
+                else call.destination
+                if direction == "outbound"
+                else None
+            ),
+            created_at=moment(call.created_at),
+            started_at=moment(call.started_at),
+            ringing_at=moment(call.ringing_at),
+            answered_at=moment(call.answered_at),
+            ended_at=moment(call.ended_at),
+            duration_s=call.duration_seconds,
+            end_reason=call.end_reason,
+            error_reason=call.error_reason,
+            raw=raw,
+            fetched_at=origin.fetched_at,
+            run_id=origin.run_id,
+        )
+
+
+BIMPE = Bimpe()

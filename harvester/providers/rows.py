@@ -1,0 +1,216 @@
+"""From an answer's bytes to rows and structs, whatever is in them; no API is named here.
+
+The fast way decodes a page at once. Where that fails each row is decoded alone, and where that fails each of
+its values: one bad value costs that value, one bad row that row. A `wire` is a struct type.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import types
+import typing
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any, cast
+
+import msgspec
+from msgspec import Raw
+
+from harvester.model import Problem
+from harvester.record import utc
+
+BOM = b"\xef\xbb\xbf"
+REFUSED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+Found = list[tuple[str | None, str]]
+
+
+@cache
+def decoder(kind: Any) -> msgspec.json.Decoder[Any]:
+    """Return the one decoder of a type."""
+    return msgspec.json.Decoder(kind)
+
+
+@cache
+def _page_decoder(wire: Any, rows_key: str) -> msgspec.json.Decoder[Any]:
+    """Return the one decoder of an envelope whose rows are `wire`, and in which nothing else is looked at."""
+    return msgspec.json.Decoder(
+        msgspec.defstruct("Page", [("rows", list[wire], msgspec.field(name=rows_key))])
+    )
+
+
+def decode_rows(
+    body: bytes, rows: list[Raw], wire: Any, rows_key: str = "data"
+) -> tuple[list[Any], list[Problem]]:
+    """Decode a page's rows to `wire`, one struct or None a row, in their order.
+
+    Args:
+        body: The answer, for the fast way.
+        rows: Its rows as `read_envelope` cut them.
+        wire: The struct of a row, with the fields `id` and `created_at`.
+        rows_key: The envelope's name for the rows.
+
+    Returns:
+        The structs, and a `Problem` for each row that is None and each value that does not fit.
+    """
+    try:
+        if body.isascii() or body.decode():
+            calls = _decode_page(body.removeprefix(BOM), wire, rows_key)
+            if len(calls) == len(rows) and _are_sound(calls):
+                return calls, []
+    except REFUSED:
+        pass  # The rows are told apart below.
+    return _decode_each(rows, wire)
+
+
+def _decode_page(body: bytes, wire: Any, rows_key: str) -> list[Any]:
+    is_bare = body.lstrip()[:1] == b"["
+    calls = decoder(list[wire]).decode(body) if is_bare else _page_decoder(wire, rows_key).decode(body).rows
+    return cast("list[Any]", calls)
+
+
+def _are_sound(calls: list[Any]) -> bool:
+    """Say whether all have an id and a time of creation that exists in UTC."""
+    for call in calls:
+        created_at = call.created_at
+        if not call.id or (
+            created_at is not None and created_at.tzinfo is not UTC and moment(created_at) is None
+        ):
+            return False
+    return True
+
+
+def moment(value: datetime | None) -> datetime | None:
+    """Return a moment in UTC; None also for one at the calendar's ends that has no name there.
+
+    `0001-01-01T00:00:00+01:00` is such a one.
+    """
+    if value is None or value.tzinfo is UTC:
+        return value
+    try:
+        return utc(value)
+    except OverflowError:
+        return None
+
+
+def _decode_each(rows: list[Raw], wire: Any) -> tuple[list[Any], list[Problem]]:
+    calls: list[Any] = []
+    problems: list[Problem] = []
+    for index, row in enumerate(rows):
+        call, found = decode_row(bytes(row), wire)
+        calls.append(call)
+        problems += [Problem(index, field, reason) for field, reason in found]
+    return calls, problems
+
+
+def decode_row(row: bytes, wire: Any) -> tuple[Any, Found]:
+    """Decode one row of calls, the fast way if it can be; the answer is that of `fit_row`."""
+    try:
+        if row.isascii() or row.decode():
+            call = decoder(wire).decode(row)
+            if _are_sound([call]):
+                return call, []
+    except REFUSED:
+        pass  # Its values are told apart below.
+    return fit_row(row, wire)
+
+
+def fit_row(row: bytes, wire: Any) -> tuple[Any, Found]:
+    """Decode one row value by value.
+
+    Returns:
+        Its struct, or None where it is no call; and what does not fit: the value's name on the wire, or None
+        for the row as a whole, and the reason, which never holds the value.
+    """
+    try:
+        fields = json.loads(row.decode(), parse_constant=_refuse_constant, parse_int=_read_int)
+    except UnicodeDecodeError:
+        return None, [(None, "not JSON: its bytes are no UTF-8")]
+    except RecursionError:
+        return None, [(None, "not JSON: nested too deeply")]
+    except ValueError as error:
+        return None, [(None, f"not JSON: {_first_words(error)}")]
+    if not isinstance(fields, dict):
+        return None, [(None, "not a JSON object")]
+    if isinstance(fields.get("id"), int) and not isinstance(fields["id"], bool):
+        fields["id"] = str(fields["id"])
+    found: Found = []
+    call = _fit_struct(fields, wire, "", found)
+    return (call, found) if call is not None and call.id else (None, [(None, "no id")])
+
+
+def _first_words(error: ValueError) -> str:
+    return error.msg if isinstance(error, json.JSONDecodeError) else str(error)
+
+
+def _refuse_constant(word: str) -> float:
+    raise ValueError(f"{word} is no JSON")
+
+
+def _read_int(digits: str) -> float:
+    """Return a number; beyond 400 digits, where no column could hold it, infinity."""
+    return int(digits) if len(digits) < 400 else math.inf
+
+
+@cache
+def _fields(wire: Any) -> tuple[msgspec.structs.FieldInfo, ...]:
+    return msgspec.structs.fields(wire)
+
+
+def _fit_struct(fields: dict[str, Any], wire: Any, prefix: str, found: Found) -> Any:
+    """Build a struct from the values that fit; None where one that it cannot be without does not."""
+    values: dict[str, Any] = {}
+    for field in _fields(wire):
+        if field.encode_name not in fields:
+            continue
+        value = fields[field.encode_name]
+        name = prefix + field.encode_name
+        nested = _struct_in(field.type)
+        if nested is not None and isinstance(value, dict):
+            values[field.name] = _fit_struct(value, nested, name + ".", found)
+            continue
+        try:
+            values[field.name] = _fit(value, field.type)
+        except (msgspec.ValidationError, ValueError, OverflowError) as error:
+            found.append((name, _reason(error)))
+    try:
+        return wire(**values)
+    except TypeError:
+        found.append((prefix.rstrip(".") or None, "a required value is missing"))
+        return None
+
+
+def _fit(value: Any, kind: Any) -> Any:
+    """Return a value as a field of this type.
+
+    Raises:
+        ValidationError: It is of another type.
+        ValueError: It is of the type, and still cannot be stored.
+        OverflowError: It is too large for the type.
+    """
+    fitted = msgspec.convert(value, kind)
+    if isinstance(value, str):
+        value.encode()
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("Number out of range")
+    elif isinstance(value, list | dict):
+        msgspec.json.encode(value)
+    if isinstance(fitted, datetime) and moment(fitted) is None:
+        raise ValueError("no such moment in UTC")
+    return fitted
+
+
+def _struct_in(kind: Any) -> type[Any] | None:
+    """Return the struct in `Struct` or `Struct | None`, None where there is none."""
+    options = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
+    for option in options:
+        if isinstance(option, type) and issubclass(option, msgspec.Struct):
+            return option
+    return None
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnicodeEncodeError):
+        return "half a character (lone surrogate)"
+    return str(error)

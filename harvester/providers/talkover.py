@@ -1,0 +1,236 @@
+"""Talkover: calls of one agent or of the whole account; no route for one call, transcripts or recordings.
+
+Sources: the pages "Get Agent Calls" and "List Calls" of docs.talkover.ai, and `FACTS`, "Talkover", for the
+list of agents, the limits and where pages and server disagree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from harvester.errors import ProviderError
+from harvester.model import (
+    AgentListing,
+    Cursor,
+    Listing,
+    Origin,
+    Problem,
+    Query,
+    Rate,
+    Request,
+    Response,
+    Secret,
+    Window,
+)
+from harvester.record import Record
+
+from .agents import agents_in
+from .asking import numbered, pairs, segment, shifted
+from .base import Capabilities, Filter
+from .envelope import count, is_before, number_before, read_envelope, said
+from .refusals import error_of, read_refusal, says_no_calls
+from .rows import decode_rows, moment
+from .words import DIRECTIONS, statuses
+
+_PREFIX = "/api/v1"
+_STATUSES = statuses()
+# The zone of the server's days is not known (they reach from UTC-12 to UTC+14), nor whether the
+# day that is named counts itself: hence a day more.
+_EARLIEST_DAY = timedelta(hours=-12, days=-1)
+_LATEST_DAY = timedelta(hours=14, days=1)
+
+
+class AgentKey(msgspec.Struct, frozen=True, gc=False):
+    """The agent of a row in the list of all calls, its id alone."""
+
+    id: str | None = None
+
+
+class Key(msgspec.Struct, frozen=True, gc=False):
+    """What walking needs of a row."""
+
+    id: str
+    created_at: datetime | None = None
+    agent: AgentKey | None = None
+
+
+class CallAgent(msgspec.Struct, frozen=True, gc=False):
+    """The agent of a row in the list of all calls; rows in the list of one agent have none."""
+
+    id: str | None = None
+    name: str | None = None
+
+
+class Call(msgspec.Struct, frozen=True, gc=False):
+    """A row as documented, and `ended_at` that was seen (`FACTS`); `duration` is in seconds."""
+
+    id: str
+    created_at: datetime | None = None
+    sid: str | None = None
+    to_number: str | None = msgspec.field(name="to", default=None)
+    from_number: str | None = msgspec.field(name="from", default=None)
+    is_testing: bool | None = None
+    direction: str | None = None
+    status: str | None = None
+    duration: float | None = None
+    agent: CallAgent | None = None
+    updated_at: datetime | None = None
+    ended_at: datetime | None = None
+
+
+_NO_AGENT = CallAgent()
+
+
+class Talkover:
+    """The API of Talkover and its resellers."""
+
+    capabilities = Capabilities(
+        name="talkover",
+        title="Talkover",
+        base_url="https://app.talkover.ai",
+        documents="https://docs.talkover.ai",
+        credentials=("token",),
+        filters={
+            "status": Filter(
+                "status of the call",
+                (
+                    "initiated", "ringing", "answered", "completed", "failed", "busy", "no-answer",
+                    "in-progress", "queued",
+                ),
+            ),
+            "direction": Filter("direction of the call", ("inbound", "outbound")),
+            "search": Filter("text in the phone numbers or the call's SID"),
+        },
+        lists_agents=True,
+        walks_account=True,
+        range_by="filter",
+        rates=(Rate(100, 60.0),),
+        names_agent=False,
+        quirks=(
+            "Ranges are whole days in an unknown zone: more is asked for at both ends and cut here.",
+            "The order of the list is not documented.",
+            "Rows name their agent in the list of the whole account only.",
+            "The plan Professional allows 1000/min; answers announce the limit of the account.",
+            "Status `answered` does not say whether the call is over.",
+        ),
+    )  # fmt: skip
+    key_type: type[Any] = Key
+    call_type: type[Any] = Call
+    columns: Mapping[str, str] = {
+        "id": "string",
+        "sid": "string",
+        "to": "string",
+        "to_formatted": "string",
+        "from": "string",
+        "from_formatted": "string",
+        "is_testing": "bool",
+        "direction": "string",
+        "status": "string",
+        "duration": "int",
+        "agent": "json",
+        "created_at": "string",
+        "updated_at": "string",
+        "ended_at": "string",
+    }
+
+    def headers(self, credentials: Mapping[str, Secret]) -> dict[str, str]:
+        """Return the bearer token; its prefix is the reseller's, and not looked at."""
+        return {"Authorization": f"Bearer {credentials['token'].reveal()}"}
+
+    def check_request(self) -> Request:
+        """Return a request for one agent."""
+        return Request("check", f"{_PREFIX}/agents", (("page", "1"), ("per_page", "1")))
+
+    def agents_request(self, cursor: Cursor) -> Request:
+        """Return the request for one page of agents. Source: `FACTS`, "Talkover"."""
+        return Request("list agents", f"{_PREFIX}/agents", numbered(cursor, "per_page"))
+
+    def read_agents(self, body: bytes) -> AgentListing:
+        """Read one page of agents; it has the calls' envelope."""
+        return agents_in(self.read_listing(body))
+
+    def list_request(self, query: Query, cursor: Cursor) -> Request:
+        """Return the request for one page of calls, of the agent or of the whole account."""
+        agent_id = query.window.agent_id
+        path = f"{_PREFIX}/calls" if agent_id is None else f"{_PREFIX}/agents/{segment(agent_id)}/calls"
+        asked = numbered(cursor, "per_page") + _days(query.window) + pairs(query.filters)
+        return Request("list calls", path, asked, agent_id=agent_id)
+
+    def classify(self, response: Response) -> ProviderError | None:
+        """Return what is wrong; of three envelopes one has the wait in its details (`FACTS`)."""
+        refusal = read_refusal(response)
+        return None if refusal is None else error_of(response, refusal, keys="`token`")
+
+    def read_listing(self, body: bytes) -> Listing:
+        """Cut a list answer; the pages call its paging `pagination`, the vendor's OpenAPI `meta`."""
+        if says_no_calls(body):
+            return Listing([], total=0)
+        rows, envelope = read_envelope(body)
+        told = said(envelope.pagination) or said(envelope.meta)
+        page = number_before(told.get("current_page"))
+        return Listing(
+            rows,
+            total=count(told.get("total")),
+            size=count(told.get("per_page"), 1),
+            page=page,
+            has_more=is_before(page, count(told.get("last_page"))),
+        )
+
+    def decode(self, body: bytes, listing: Listing, wire: type[Any]) -> tuple[list[Any], list[Problem]]:
+        """Decode a listing's rows."""
+        return decode_rows(body, listing.rows, wire)
+
+    def agent_of(self, call: Any) -> str | None:
+        """Return the agent that a row in the list of all calls names."""
+        return None if call.agent is None else call.agent.id
+
+    def to_record(self, call: Any, raw: str | None, origin: Origin) -> Record:
+        """Return the call in the unified shape."""
+        agent = call.agent or _NO_AGENT
+        direction = DIRECTIONS[call.direction]
+        return Record(
+            provider=origin.provider,
+            source=origin.source,
+            call_id=call.id,
+            external_id=call.sid,
+            agent_id=agent.id or origin.agent_id,
+            agent_name=agent.name or origin.agent_name,
+            direction=direction,
+            status=_STATUSES[call.status],
+            status_raw=call.status,
+            is_test=call.is_testing,
+            from_number=call.from_number,
+            to_number=call.to_number,
+            customer_number=(
+                call.from_number
+                if direction == "inbound"
+                else call.to_number
+                if direction == "outbound"
+                else None
+            ),
+            created_at=moment(call.created_at),
+            ended_at=moment(call.ended_at),
+            updated_at=moment(call.updated_at),
+            duration_s=call.duration,
+            raw=raw,
+            fetched_at=origin.fetched_at,
+            run_id=origin.run_id,
+        )
+
+
+def _days(window: Window) -> tuple[tuple[str, str], ...]:
+    """Return the days that hold a window whatever zone they are in, and whether or not they count themselves.
+
+    Source: `FACTS`, "Talkover": `date_from` and `date_to` are whole days, zone and inclusion unknown.
+    """
+    first = shifted(window.since, _EARLIEST_DAY) if window.since else None
+    last = shifted(window.until, _LATEST_DAY)
+    asked = (("date_from", first), ("date_to", last))
+    return tuple((name, at.date().isoformat()) for name, at in asked if at is not None)
+
+
+TALKOVER = Talkover()

@@ -1,0 +1,240 @@
+"""TalkPilot: calls agent by agent, newest first; transcript, audio and score are in the detail only.
+
+Sources: TalkPilot's page "Calls", and `FACTS`, "TalkPilot", for agents, paging, limits and errors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from harvester.errors import ProviderError, RejectedError
+from harvester.model import (
+    AgentListing,
+    Cursor,
+    Listing,
+    Origin,
+    Problem,
+    Query,
+    Rate,
+    Request,
+    Response,
+    Secret,
+    Window,
+)
+from harvester.record import Record, Status
+
+from .agents import agents_in
+from .asking import agent_segment, numbered, pairs, shifted
+from .base import Capabilities, Filter
+from .envelope import count, is_before, number_before, read_envelope, said
+from .refusals import error_of, read_refusal, says_no_calls
+from .rows import decode_rows, moment
+from .words import Words
+
+_PREFIX = "/v1"
+_SECOND = timedelta(seconds=1)
+# Why a call ended stands for its status, which the API has not. An open set (`FACTS`).
+_STATUSES: Words[Status] = Words(
+    {
+        "user_hangup": "completed",
+        "agent_hangup": "completed",
+        "call_transfer": "completed",
+        "busy": "busy",
+        "no_answer": "no_answer",
+        "dial_error": "failed",
+    },
+    "unknown",
+)
+
+
+class Key(msgspec.Struct, frozen=True, gc=False):
+    """What walking needs of a row."""
+
+    id: str
+    created_at: datetime | None = None
+    agent_id: str | None = None
+
+
+class Call(msgspec.Struct, frozen=True, gc=False):
+    """A row of the list; `duration` is in seconds, `created_at` is the call's start."""
+
+    id: str
+    created_at: datetime | None = None
+    agent_id: str | None = None
+    call_id: str | None = None
+    customer_name: str | None = None
+    phone_number: str | None = None
+    duration: float | None = None
+    general_success: bool | None = None
+    disconnection_reason: str | None = None
+    call_summary: str | None = None
+    is_purged: bool | None = None
+    deleted_at: datetime | None = None
+    updated_at: datetime | None = None
+
+
+class TalkPilot:
+    """The API of TalkPilot."""
+
+    capabilities = Capabilities(
+        name="talkpilot",
+        title="TalkPilot",
+        base_url="https://api.talkpilot.io",
+        documents="TalkPilot API reference, Calls",
+        credentials=("api_key",),
+        filters={
+            "done": Filter("whether the call has been processed", ("true", "false")),
+            "phone_number": Filter("the caller's phone number, exactly"),
+            "search": Filter("text in the customer's name, the phone number or the summary"),
+            "include_deleted": Filter("soft-deleted calls as well", ("true", "false")),
+        },
+        lists_agents=True,
+        walks_account=False,
+        range_by="filter",
+        details="request",
+        recordings="detail",
+        rates=(Rate(60, 60.0), Rate(1000, 3600.0)),
+        quirks=(
+            "Its status is read from `disconnection_reason`.",
+            "Soft-deleted calls are left out unless `include_deleted` is true.",
+            "Answers announce the limit of a minute, never that of an hour.",
+            "Transcripts, audio and phone numbers are purged after 90 days unless set otherwise.",
+            "Links to audio expire after an hour.",
+        ),
+    )
+    key_type: type[Any] = Key
+    call_type: type[Any] = Call
+    columns: Mapping[str, str] = {
+        "id": "string",
+        "call_id": "string",
+        "customer_name": "string",
+        "customer_request": "string",
+        "phone_number": "string",
+        "duration": "int",
+        "done": "bool",
+        "general_success": "bool",
+        "disconnection_reason": "string",
+        "call_summary": "string",
+        "employee": "string",
+        "note": "string",
+        "agent_id": "string",
+        "is_purged": "bool",
+        "deleted_at": "string",
+        "created_at": "string",
+        "updated_at": "string",
+        "transcript": "string",
+        "audio_file_url": "string",
+        "final_score": "float",
+    }
+
+    def headers(self, credentials: Mapping[str, Secret]) -> dict[str, str]:
+        """Return the key."""
+        return {"X-API-Key": credentials["api_key"].reveal()}
+
+    def check_request(self) -> Request:
+        """Return a request for one agent; `/v1/health` needs no key and proves none (`FACTS`)."""
+        return Request("check", f"{_PREFIX}/agents", (("page", "1"), ("limit", "1")))
+
+    def agents_request(self, cursor: Cursor) -> Request:
+        """Return the request for one page of agents. Source: `FACTS`, "TalkPilot"."""
+        return Request("list agents", f"{_PREFIX}/agents", numbered(cursor, "limit"))
+
+    def read_agents(self, body: bytes) -> AgentListing:
+        """Read one page of agents; it has the calls' envelope."""
+        return agents_in(self.read_listing(body))
+
+    def list_request(self, query: Query, cursor: Cursor) -> Request:
+        """Return the request for one page of an agent's calls; their order is fixed, the newest first."""
+        path = f"{_PREFIX}/agents/{agent_segment(query, 'TalkPilot')}/calls"
+        asked = numbered(cursor, "limit") + _range(query.window) + pairs(query.filters)
+        return Request("list calls", path, asked, agent_id=query.window.agent_id)
+
+    def classify(self, response: Response) -> ProviderError | None:
+        """Return what is wrong; an agent out of reach is a 404 (older) or a 403 (newer, `FACTS`)."""
+        refusal = read_refusal(response)
+        if refusal is None:
+            return None
+        if refusal.code == "AGENT_NOT_ACCESSIBLE":
+            return RejectedError(
+                f"the key does not reach this agent ({response.status}, {refusal.code}): "
+                "remove it from `agents` or give the key access",
+                status=response.status,
+                is_about_agent=True,
+            )
+        return error_of(response, refusal, keys="`api_key`")
+
+    def read_listing(self, body: bytes) -> Listing:
+        """Cut a list answer."""
+        if says_no_calls(body):
+            return Listing([], total=0)
+        rows, envelope = read_envelope(body)
+        told = said(envelope.pagination)
+        page = number_before(told.get("page"))
+        return Listing(
+            rows,
+            total=count(told.get("total")),
+            size=count(told.get("limit"), 1),
+            page=page,
+            has_more=is_before(page, count(told.get("pages"))),
+        )
+
+    def decode(self, body: bytes, listing: Listing, wire: type[Any]) -> tuple[list[Any], list[Problem]]:
+        """Decode a listing's rows."""
+        return decode_rows(body, listing.rows, wire)
+
+    def agent_of(self, call: Any) -> str | None:
+        """Return the agent that the row names."""
+        agent_id: str | None = call.agent_id
+        return agent_id
+
+    def to_record(self, call: Any, raw: str | None, origin: Origin) -> Record:
+        """Return the call in the unified shape.
+
+        `phone_number` is the caller's. Which way a call went is not documented, so it is neither from nor to.
+        """
+        created_at = moment(call.created_at)
+        return Record(
+            provider=origin.provider,
+            source=origin.source,
+            call_id=call.id,
+            external_id=call.call_id,
+            agent_id=call.agent_id or origin.agent_id,
+            agent_name=origin.agent_name,
+            status=_STATUSES[call.disconnection_reason],
+            status_raw=call.disconnection_reason,
+            customer_number=call.phone_number,
+            contact_name=call.customer_name,
+            created_at=created_at,
+            started_at=created_at,
+            updated_at=moment(call.updated_at),
+            deleted_at=moment(call.deleted_at),
+            duration_s=call.duration,
+            success=call.general_success,
+            is_purged=call.is_purged,
+            end_reason=call.disconnection_reason,
+            summary=call.call_summary,
+            raw=raw,
+            fetched_at=origin.fetched_at,
+            run_id=origin.run_id,
+        )
+
+
+def _range(window: Window) -> tuple[tuple[str, str], ...]:
+    """Return a window in whole seconds, a second wider at each end.
+
+    Source: the page says calls "after" and "before": whether the instant itself is in is not said (`FACTS`).
+    """
+    first = shifted(window.since, -_SECOND) if window.since else None
+    last = shifted(window.until, _SECOND if window.until.microsecond == 0 else 2 * _SECOND)
+    return tuple((name, _stamp(at)) for name, at in (("from", first), ("to", last)) if at is not None)
+
+
+def _stamp(at: datetime) -> str:
+    return at.replace(microsecond=0, tzinfo=None).isoformat() + "Z"
+
+
+TALKPILOT = TalkPilot()

@@ -1,0 +1,96 @@
+"""The unified record: one struct, one row a call, and what each column means.
+
+Column order is the order of the fields. Columns may be added; none is renamed, retyped or dropped.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+Status = Literal[
+    "queued", "initiated", "ringing", "answered", "in_progress", "completed",
+    "failed", "busy", "no_answer", "canceled", "unknown",
+]  # fmt: skip
+Direction = Literal["inbound", "outbound"]
+
+Moment = Annotated[datetime, Meta(tz=True)]
+
+
+class Turn(msgspec.Struct, kw_only=True):
+    """One turn of a transcript; `role` is `agent`, `user`, `system`, `tool` or null."""
+
+    role: str | None = None
+    text: str | None = None
+    at: Moment | None = None
+    offset_s: float | None = None
+
+
+class Record(msgspec.Struct, kw_only=True):
+    """A call in the unified shape; its key is (`source`, `call_id`). Absent values are null, never guessed."""
+
+    provider: Annotated[str, Meta(description="the platform")]
+    source: Annotated[str, Meta(description="the account, as the config names it")]
+    call_id: Annotated[str, Meta(description="the provider's id")]
+    external_id: Annotated[str | None, Meta(description="telephony or media id")] = None
+    agent_id: Annotated[str | None, Meta(description="the row's, else that of the URL")] = None
+    agent_name: Annotated[str | None, Meta(description="the row's, else that of the agent list")] = None
+    direction: Annotated[Direction | None, Meta(description="inbound or outbound")] = None
+    status: Annotated[Status, Meta(description="the provider's word in common terms")] = "unknown"
+    status_raw: Annotated[str | None, Meta(description="the provider's own word")] = None
+    is_test: bool | None = None
+    from_number: Annotated[str | None, Meta(description="as sent")] = None
+    to_number: Annotated[str | None, Meta(description="as sent")] = None
+    customer_number: Annotated[str | None, Meta(description="from when inbound, to when outbound")] = None
+    contact_id: str | None = None
+    contact_name: str | None = None
+    contact_email: str | None = None
+    campaign_id: str | None = None
+    campaign_name: str | None = None
+    created_at: Annotated[Moment | None, Meta(description="since and until act on this")] = None
+    started_at: Moment | None = None
+    ringing_at: Moment | None = None
+    answered_at: Moment | None = None
+    ended_at: Moment | None = None
+    updated_at: Moment | None = None
+    deleted_at: Moment | None = None
+    duration_s: Annotated[float | None, Meta(description="seconds")] = None
+    success: bool | None = None
+    voicemail: bool | None = None
+    is_purged: bool | None = None
+    end_reason: str | None = None
+    error_reason: str | None = None
+    summary: str | None = None
+    score: Annotated[float | None, Meta(description="on the provider's scale")] = None
+    transcript: Annotated[
+        list[Turn] | None, Meta(description="turns in order; null: not fetched or not there; []: nobody spoke")
+    ] = None
+    recording_url: Annotated[str | None, Meta(description="less its signature")] = None
+    recording_path: Annotated[str | None, Meta(description="relative to the output")] = None
+    recording_sha256: str | None = None
+    recording_bytes: int | None = None
+    raw: Annotated[str | None, Meta(description="the provider's JSON for this call, byte for byte")] = None
+    raw_list: Annotated[str | None, Meta(description="the list row where raw is a detail")] = None
+    version: int = 1
+    fetched_at: Moment
+    run_id: str
+
+
+COLUMNS: tuple[str, ...] = Record.__struct_fields__
+
+
+def utc(moment: datetime | None) -> datetime | None:
+    """Return the same moment in UTC; one without a zone is read as UTC."""
+    if moment is None or moment.tzinfo is UTC:
+        return moment
+    if moment.tzinfo is None:
+        return moment.replace(tzinfo=UTC)
+    return moment.astimezone(UTC)
+
+
+def json_schema() -> dict[str, object]:
+    """Return the unified record as JSON Schema."""
+    return msgspec.json.schema(Record)

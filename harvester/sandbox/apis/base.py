@@ -1,0 +1,85 @@
+"""The words the four APIs share: what is asked, what is answered, and who an API is to its server."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from msgspec import Struct
+
+from harvester.sandbox.world import Account
+
+from .query import Query
+
+JSON_TYPE = "application/json"
+
+
+class Route(Struct, frozen=True):
+    """What a path asks for: `agents`, `calls`, `agent_calls`, `call` or `health`."""
+
+    endpoint: str
+    agent: str = ""
+    call: str = ""
+
+
+class Ask(Struct, frozen=True):
+    """One request, as far as an API looks at it.
+
+    Attributes:
+        route: What the path means.
+        query: The query, to be read and judged.
+        asked_before: How often this very page was asked for before; for pages that heal.
+        request_id: Made up for this request, for the error envelopes that carry one.
+    """
+
+    route: Route
+    query: Query
+    asked_before: int
+    request_id: str
+
+
+class Reply(Struct, frozen=True):
+    """One answer, before limits' headers, compression and faults."""
+
+    status: int
+    body: bytes
+    headers: dict[str, str] = {}
+
+
+class Api(Protocol):
+    """One provider's API."""
+
+    def route(self, parts: list[str]) -> Route | None:
+        """Read a path, given without its provider's prefix, in decoded segments; None: no such path."""
+        ...
+
+    def credential(self, headers: Mapping[str, str]) -> str | None:
+        """Take the credential from the request; None if it is not there as documented."""
+        ...
+
+    def page_number(self, query: Query) -> int:
+        """Say which page is asked for, counted from 1."""
+        ...
+
+    def answer(self, ask: Ask, account: Account) -> Reply:
+        """Answer a request whose credential is good."""
+        ...
+
+    def problem(self, status: int, request_id: str, *, wait_s: int | None = None) -> Reply:
+        """Answer with an error in the provider's shape.
+
+        Args:
+            status: 200 is the provider's way to fail with a status that says success.
+            request_id: Named in the envelope where the provider does.
+            wait_s: Seconds to wait, put into the body where the provider has a place for them.
+        """
+        ...
+
+
+def is_good(credential: str | None) -> bool:
+    """Say whether a credential opens the sandbox."""
+    return credential is not None and (credential == "sandbox" or credential.startswith("sandbox-"))
+
+
+def bearer(headers: Mapping[str, str]) -> str | None:
+    """Take the token of `Authorization: Bearer …`."""
+    scheme, _, token = headers.get("Authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" and token.strip() else None

@@ -1,0 +1,1 @@
+"""How the calls of each provider look, as JSON: one module a provider, each from its document alone."""

@@ -1,0 +1,220 @@
+"""The loopback server: sockets, waiting, compression and broken answers around the desks."""
+
+import asyncio
+import ipaddress
+import signal
+import socket
+import struct
+import time
+import zlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import unquote
+
+import orjson
+from aiohttp import web
+
+from .apis.base import JSON_TYPE, Reply
+from .config import PROVIDERS, SandboxConfig
+from .desk import Desk, Guest, Verdict
+from .faults import CAPTIVE_PORTAL, chance
+from .world import World
+
+_SHUTDOWN_S = 1.0
+# Closing with this option sends a reset instead of an orderly end.
+_LINGER_NONE = struct.pack("ii", 1, 0)
+_DRIPS = 20
+
+
+class Sandbox:
+    """A running sandbox.
+
+    Attributes:
+        host, port: Where it listens.
+        world: What is in the accounts.
+    """
+
+    def __init__(self, config: SandboxConfig, host: str, port: int) -> None:
+        self.host = host
+        self.port = port
+        self.world = World(config, self.origin)
+        self._desks = {name: Desk(name, config, self.world) for name in PROVIDERS}
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+    def url(self, provider: str) -> str:
+        """Give the base URL of a provider, to which its own paths are added."""
+        if provider not in PROVIDERS:
+            raise ValueError(f"unknown provider {provider!r}")
+        return f"{self.origin}/{provider}"
+
+    def stats(self) -> dict[str, Any]:
+        """Give what was seen: per provider a list `keys` and the `strangers` without a good one."""
+        return {name: desk.stats() for name, desk in self._desks.items()}
+
+    def reset(self) -> None:
+        """Start the counts anew."""
+        for desk in self._desks.values():
+            desk.reset()
+
+    async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request."""
+        path, _, query = request.raw_path.partition("?")
+        provider, *parts = [unquote(part) if "%" in part else part for part in path.split("/")[1:]]
+        desk = self._desks.get(provider)
+        if desk is not None:
+            return await _serve(desk, parts, query, request)
+        if provider == "_sandbox":
+            return self._control(request.method, parts)
+        return web.json_response({"message": "The sandbox has no such provider"}, status=404)
+
+    def _control(self, method: str, parts: list[str]) -> web.Response:
+        if method == "GET" and parts == ["stats"]:
+            return web.Response(body=orjson.dumps(self.stats()), content_type=JSON_TYPE)
+        if method == "POST" and parts == ["reset"]:
+            self.reset()
+            return web.Response(status=204)
+        return web.json_response({"message": "GET /_sandbox/stats, POST /_sandbox/reset"}, status=404)
+
+
+async def _serve(desk: Desk, parts: list[str], query: str, request: web.BaseRequest) -> web.StreamResponse:
+    guest = desk.guest(request.headers)
+    if guest is None:
+        verdict = desk.judge(request.method, parts, query, None, now=time.monotonic(), wall=time.time())
+        desk.strangers.answers[verdict.reply.status] += 1
+        return _response(verdict.reply, desk, request)
+    guest.in_flight += 1
+    try:
+        verdict = desk.judge(request.method, parts, query, guest, now=time.monotonic(), wall=time.time())
+        await _delay(desk, guest)
+        return await _send(verdict, desk, guest, request)
+    finally:
+        guest.in_flight -= 1
+
+
+async def _delay(desk: Desk, guest: Guest) -> None:
+    behaviour = desk.behaviour
+    wait = behaviour.latency_s
+    if behaviour.latency_jitter_s:
+        wait += behaviour.latency_jitter_s * chance(guest.luck ^ 1, guest.number)
+    if wait:
+        await asyncio.sleep(wait)
+
+
+async def _send(verdict: Verdict, desk: Desk, guest: Guest, request: web.BaseRequest) -> web.StreamResponse:
+    reply, faults = verdict.reply, desk.behaviour.faults
+    if verdict.fault in {"reset", "hang"}:
+        if verdict.fault == "hang":
+            await asyncio.sleep(faults.hang_s)
+        return _reset(request)
+    guest.tally.answers[reply.status] += 1
+    if verdict.fault == "truncated":
+        return await _drip(reply, request, cut=len(reply.body) // 2, pause_s=0.0)
+    if verdict.fault == "drip":
+        return await _drip(reply, request, cut=len(reply.body), pause_s=faults.drip_s / _DRIPS)
+    if verdict.fault == "half_json":
+        reply = Reply(200, reply.body[: len(reply.body) // 2], reply.headers)
+    if verdict.fault == "html":
+        return web.Response(body=CAPTIVE_PORTAL, content_type="text/html", headers=reply.headers)
+    return _response(reply, desk, request)
+
+
+def _response(reply: Reply, desk: Desk, request: web.BaseRequest) -> web.Response:
+    body, headers = reply.body, {"Content-Type": JSON_TYPE, **reply.headers}
+    if desk.behaviour.gzip and "gzip" in request.headers.get("Accept-Encoding", ""):
+        packer = zlib.compressobj(1, wbits=31)
+        body = packer.compress(body) + packer.flush()
+        headers["Content-Encoding"] = "gzip"
+    return web.Response(body=body, status=reply.status, headers=headers)
+
+
+def _reset(request: web.BaseRequest) -> web.Response:
+    """Break the connection off; what is returned is never sent."""
+    transport = request.transport
+    if transport is not None:  # pragma: no branch - None if the client was faster
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NONE)
+        transport.abort()
+    return web.Response()
+
+
+async def _drip(reply: Reply, request: web.BaseRequest, *, cut: int, pause_s: float) -> web.StreamResponse:
+    """Send the body in pieces, and of a truncated one less than was promised."""
+    response = web.StreamResponse(status=reply.status, headers={"Content-Type": JSON_TYPE, **reply.headers})
+    response.content_length = len(reply.body)
+    await response.prepare(request)
+    size = max(1, -(-cut // _DRIPS))
+    for start in range(0, cut, size):
+        await response.write(reply.body[start : min(start + size, cut)])
+        if pause_s:
+            await asyncio.sleep(pause_s)
+    if cut < len(reply.body) and request.transport is not None:
+        request.transport.close()
+    return response
+
+
+def check_loopback(host: str) -> str:
+    """Give the host back if it is this machine only.
+
+    Raises:
+        ValueError: Others could reach it.
+    """
+    if host == "localhost":
+        return "127.0.0.1"
+    try:
+        is_local = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        is_local = False
+    if not is_local:
+        raise ValueError(f"the sandbox listens on loopback addresses only, not on {host!r}")
+    return host
+
+
+@asynccontextmanager
+async def open_sandbox(config: SandboxConfig | None = None) -> AsyncIterator[Sandbox]:
+    """Serve until the block is left.
+
+    Raises:
+        ValueError: The host is no loopback address.
+        OSError: The port is taken.
+    """
+    config = config or SandboxConfig()
+    host = check_loopback(config.host)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server((host, config.port), family=family, backlog=1024) as listener:
+        sandbox = Sandbox(config, host, listener.getsockname()[1])
+        server = web.Server(sandbox.answer, handler_cancellation=True, access_log=None)
+        listening = await asyncio.get_running_loop().create_server(server, sock=listener)
+        try:
+            yield sandbox
+        finally:
+            listening.close()
+            await server.shutdown(_SHUTDOWN_S)
+            await listening.wait_closed()
+
+
+async def serve(
+    config: SandboxConfig | None = None, *, on_ready: Callable[[Sandbox], None] | None = None
+) -> None:
+    """Serve until SIGINT or SIGTERM; prints nothing.
+
+    Args:
+        config: What to serve.
+        on_ready: Called once with the running sandbox, when it accepts connections.
+    """
+    loop = asyncio.get_running_loop()
+    stopped = asyncio.Event()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(name, stopped.set)
+    try:
+        async with open_sandbox(config) as sandbox:
+            if on_ready is not None:
+                on_ready(sandbox)
+            await stopped.wait()
+    finally:
+        for name in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(name)

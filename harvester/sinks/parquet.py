@@ -1,0 +1,321 @@
+"""Segments of columns. With its siblings `arrow` and `native` the only module that imports pyarrow.
+
+Rows wait as they came until there are enough to be turned into columns at a good price; columns wait until
+they are a row group. Both are done in a worker thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Literal, Protocol, cast
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from harvester.model import NativeRows, Segment
+from harvester.record import Record
+
+from .arrow import record_batch, unified_schema
+from .base import Rows
+from .files import Aside, Steps, publish, translated
+from .native import NativeColumns
+
+Compression = Literal["zstd", "snappy", "none"]
+
+GROUP_ROWS = 100_000
+GROUP_BYTES = 64 * 1024 * 1024
+"""A row group is due at whichever comes first; the bytes are Arrow's."""
+
+CONVERT_ROWS = 2_000
+CONVERT_BYTES = 4_000_000
+"""Waiting rows become columns at whichever comes first; 100 records at a time cost 1.5 times what 2,000 do,
+and 10,000 more than those again."""
+
+_ZSTD_LEVEL = 1  # on such rows level 3 takes 1.5 times as long and makes no smaller files
+_SAMPLE_ROWS = 2_000
+_RECORD_BYTES = 1_000  # what a record takes in memory beyond its text
+
+_UNIQUE = {
+    "call_id", "external_id", "created_at", "started_at", "ringing_at", "answered_at", "ended_at",
+    "updated_at", "summary", "transcript.list.element.text", "transcript.list.element.at", "recording_url",
+    "recording_path", "recording_sha256", "recording_bytes", "raw", "raw_list",
+}  # fmt: skip
+"""Columns of the unified record whose values hardly repeat: a dictionary only costs."""
+
+
+def _leaves(field: pa.Field, prefix: str = "") -> Iterator[str]:
+    """Yield the columns of a file that a field becomes, as Parquet names them."""
+    path = prefix + field.name
+    if pa.types.is_list(field.type):
+        yield from _leaves(field.type.value_field, path + ".list.")
+    elif pa.types.is_struct(field.type):
+        for child in field.type.fields:
+            yield from _leaves(child, path + ".")
+    else:
+        yield path
+
+
+_REPEATING = [path for field in unified_schema() for path in _leaves(field) if path not in _UNIQUE]
+
+
+class _Shape(Protocol):
+    """What the two shapes do each in its own way."""
+
+    schema: pa.Schema
+
+    def take(self, rows: Rows) -> tuple[int, int]:
+        """Accept rows, all or none; return how many they are and about how many bytes they hold."""
+        ...
+
+    def batch(self) -> pa.RecordBatch:
+        """Return the accepted rows as columns and forget them."""
+        ...
+
+    def repeating(self, first: pa.Table) -> list[str]:
+        """Return the columns that get a dictionary, for a file that begins with these rows."""
+        ...
+
+
+class _Unified:
+    def __init__(self) -> None:
+        self.schema = unified_schema()
+        self._records: list[Record] = []
+        self._encoder = msgspec.msgpack.Encoder()
+
+    def take(self, rows: Rows) -> tuple[int, int]:
+        if isinstance(rows, NativeRows):
+            raise TypeError("a unified segment takes records")
+        # The cheapest way to know that every value can be stored, before any is taken, and how large it is.
+        try:
+            size = len(self._encoder.encode(rows))
+        except (ValueError, OverflowError):
+            self._name_culprit(rows)
+            raise
+        self._records += cast("Sequence[Record]", rows)
+        return len(rows), size + _RECORD_BYTES * len(rows)
+
+    def batch(self) -> pa.RecordBatch:
+        records, self._records = self._records, []
+        return record_batch(records)
+
+    def repeating(self, first: pa.Table) -> list[str]:
+        return _REPEATING
+
+    def _name_culprit(self, rows: Rows) -> None:
+        assert not isinstance(rows, NativeRows)
+        for index, row in enumerate(rows):
+            try:
+                self._encoder.encode(row)
+            except (ValueError, OverflowError) as error:
+                raise ValueError(f"row {index} cannot be written: {error}", index) from error
+
+
+class _Native:
+    def __init__(self, columns: Mapping[str, str], *, adds_agent_id: bool) -> None:
+        self._columns = NativeColumns(columns, adds_agent_id=adds_agent_id)
+        self._adds_agent_id = adds_agent_id
+        self.schema = self._columns.schema
+        self._pages: list[NativeRows] = []
+
+    def take(self, rows: Rows) -> tuple[int, int]:
+        if not isinstance(rows, NativeRows):
+            raise TypeError("a native segment takes native rows")
+        if rows.agent_id is not None and not self._adds_agent_id:
+            raise TypeError("this provider's rows name their agent: there is no column for another")
+        self._pages.append(rows)
+        return len(rows.rows), len(b"".join(rows.rows))
+
+    def batch(self) -> pa.RecordBatch:
+        pages, self._pages = self._pages, []
+        return self._columns.batch(pages)
+
+    def repeating(self, first: pa.Table) -> list[str]:
+        # Nobody knows a provider's columns; a dictionary of unique values takes a third more time and a quarter
+        # more room.
+        some = first.slice(0, _SAMPLE_ROWS)
+        return [name for name in some.column_names if 2 * pc.count_distinct(some[name]).as_py() <= len(some)]
+
+
+class _GroupFile:
+    """The open segment on disk."""
+
+    def __init__(
+        self, aside: Aside, schema: pa.Schema, *, compression: Compression, repeating: list[str]
+    ) -> None:
+        self._aside = aside
+        aside.create().close()
+        with translated(aside.root, aside.path):
+            # Arrow's own file: one of Python's would need the interpreter's lock for each of its writes.
+            self._file = pa.OSFile(str(aside.path), "wb")
+            self._writer = pq.ParquetWriter(
+                self._file,
+                schema,
+                compression=compression,
+                compression_level=_ZSTD_LEVEL if compression == "zstd" else None,
+                use_dictionary=repeating,
+            )
+        self._given = 0
+
+    @property
+    def size(self) -> int:
+        position: int = 0 if self._file.closed else self._file.tell()
+        return position
+
+    @property
+    def packing(self) -> float:
+        """Bytes in the file for each byte of Arrow."""
+        return self.size / self._given if self._given else 1.0
+
+    def append(self, table: pa.Table) -> None:
+        with translated(self._aside.root, self._aside.path):
+            self._writer.write_table(table, row_group_size=GROUP_ROWS)
+        self._given += table.nbytes
+
+    def end(self) -> None:
+        with translated(self._aside.root, self._aside.path):
+            self._writer.close()
+            self._file.close()
+
+    def abandon(self) -> None:
+        # The writer ends its file whatever happened to it, which may fail as that did.
+        for part in (self._writer, self._file):
+            with suppress(OSError, pa.ArrowException):
+                part.close()
+
+
+class ParquetSink:
+    """One source's way into segments of columns; see `base.Sink`.
+
+    Args:
+        root: The output folder.
+        source: The source's name.
+        columns: The provider's native columns, wire name to `string`, `bool`, `int`, `float` or `json`; None
+            for the unified record.
+        adds_agent_id: Native rows may come with an agent's id, for the column `_agent_id`.
+        compression: `zstd`, `snappy` or `none`.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        source: str,
+        *,
+        columns: Mapping[str, str] | None = None,
+        adds_agent_id: bool = True,
+        compression: Compression = "zstd",
+    ) -> None:
+        self._root = root
+        self._source = source
+        self._shape: _Shape = _Unified() if columns is None else _Native(columns, adds_agent_id=adds_agent_id)
+        self._compression: Compression = compression
+        self._steps = Steps()
+        self._start()
+
+    def _start(self) -> None:
+        self._rows = 0
+        self._waiting_rows = 0
+        self._waiting_bytes = 0
+        self._batches: list[pa.RecordBatch] = []
+        self._batch_bytes = 0
+        self._batch_rows = 0
+        self._aside = Aside(self._root, f"{self._source}-calls")
+        self._file: _GroupFile | None = None
+
+    @property
+    def rows(self) -> int:
+        """Rows in the open segment."""
+        return self._rows
+
+    @property
+    def buffered_bytes(self) -> int:
+        """Bytes of columns that wait for their row group, and about those of rows not yet columns."""
+        return self._batch_bytes + self._waiting_bytes
+
+    async def write(self, rows: Rows) -> None:
+        """Append rows, all or none.
+
+        Raises:
+            ValueError: A record has a value that cannot be stored, its index is in `args[1]`; none was taken:
+                repeat without it. Native rows never raise it.
+            TypeError: The rows are not of this sink's shape.
+            OutputError: The file cannot be written; the open segment is lost.
+        """
+        self._steps.check()
+        count, size = self._shape.take(rows)
+        self._rows += count
+        self._waiting_rows += count
+        self._waiting_bytes += size
+        if self._waiting_rows >= CONVERT_ROWS or self._waiting_bytes >= CONVERT_BYTES:
+            await self._steps.run(self._convert)
+
+    async def flush(self) -> None:
+        """Write what waits as a row group."""
+        if self._waiting_rows or self._batches:
+            await self._steps.run(self._flush)
+
+    async def seal(self, name: str) -> Segment:
+        """End the open segment; see `base.Sink.seal`."""
+        segment = await self._steps.run(self._seal, name + ".parquet")
+        self._start()
+        return segment
+
+    async def publish(self, segment: Segment) -> None:
+        """Make a sealed segment visible; repeating it changes nothing."""
+        await publish(self._root, segment)
+
+    async def aclose(self) -> None:
+        """Discard what was not sealed."""
+        await self._steps.last(self._discard)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes in the file, and those that wait for it, taken to pack as well as what is written."""
+        if self._file is None:
+            return self.buffered_bytes
+        return self._file.size + int(self.buffered_bytes * self._file.packing)
+
+    def _convert(self) -> None:
+        """Turn the waiting rows into columns, and the columns into a row group where one is due."""
+        batch = self._shape.batch()
+        self._waiting_rows = self._waiting_bytes = 0
+        self._batches.append(batch)
+        self._batch_rows += len(batch)
+        self._batch_bytes += batch.nbytes
+        while self._batch_rows >= GROUP_ROWS or self._batch_bytes >= GROUP_BYTES:
+            self._write_group()
+
+    def _flush(self) -> None:
+        if self._waiting_rows:
+            self._convert()
+        while self._batch_rows:
+            self._write_group()
+
+    def _write_group(self) -> None:
+        table = pa.Table.from_batches(self._batches, schema=self._shape.schema)
+        self._opened(table).append(table.slice(0, GROUP_ROWS))
+        rest = table.slice(GROUP_ROWS)
+        self._batches = rest.to_batches()
+        self._batch_rows, self._batch_bytes = len(rest), rest.nbytes
+
+    def _seal(self, name: str) -> Segment:
+        self._flush()
+        self._opened(self._shape.schema.empty_table()).end()
+        return self._aside.finish(source=self._source, kind="calls", name=name, rows=self._rows)
+
+    def _opened(self, first: pa.Table) -> _GroupFile:
+        if self._file is None:
+            repeating = self._shape.repeating(first)
+            self._file = _GroupFile(
+                self._aside, self._shape.schema, compression=self._compression, repeating=repeating
+            )
+        return self._file
+
+    def _discard(self) -> None:
+        self._batches = []
+        if self._file is not None:
+            self._file.abandon()
+        self._aside.discard()

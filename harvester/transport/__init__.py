@@ -1,0 +1,1 @@
+"""How bytes move, and when; no provider is named here."""

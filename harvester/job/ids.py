@@ -8,9 +8,9 @@ and come back when a row of theirs does. What an earlier run wrote of a window i
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, cast
 
 from harvester.journal import NAMELESS
 from harvester.model import Window
@@ -40,6 +40,25 @@ class IdJournal(Protocol):
         ...
 
 
+class Keys(Protocol):
+    """What of a page's rows decides whether they are new: `hours` say by which hour each id is kept."""
+
+    @property
+    def ids(self) -> Sequence[str]:
+        """The rows' ids."""
+        ...
+
+    @property
+    def moments(self) -> Sequence[datetime | None]:
+        """Their `created_at`, UTC."""
+        ...
+
+    @property
+    def hours(self) -> Sequence[int]:
+        """As `hour_of` counts them, or the journal's DATELESS or NAMELESS."""
+        ...
+
+
 class IdStore:
     """The ids of all open windows."""
 
@@ -47,26 +66,32 @@ class IdStore:
         self._journal = journal
         self._max_ids = max_ids
         self._count = 0
-        self._has_spilled = False
+        self._elsewhere: dict[int, set[int]] = {}
         self._buckets: OrderedDict[tuple[int, int], Bucket] = OrderedDict()
         self._hours: dict[int, set[int]] = {}
 
-    async def open(self, window_id: int, hours: Collection[int], *, is_new: bool) -> dict[int, Bucket]:
+    def expect(self, window_id: int, hours: Iterable[int]) -> None:
+        """Say for which hours the journal has ids of a window, from earlier runs."""
+        self._elsewhere.setdefault(window_id, set()).update(hours)
+
+    async def open(self, window_id: int, hours: Collection[int]) -> dict[int, Bucket]:
         """Return the buckets of these hours, in memory from now until the next call that awaits.
 
         Args:
             window_id: The journal's number of the window.
             hours: Hours as `hour_of` counts them, or the journal's DATELESS or NAMELESS.
-            is_new: The journal knows nothing of this window but what was spilled.
         """
-        while missing := [hour for hour in hours if (window_id, hour) not in self._buckets]:
-            is_known = self._has_spilled or not is_new
-            loaded = await self._journal.load_ids(window_id, missing) if is_known else {}
+        elsewhere = self._elsewhere.get(window_id)
+        while elsewhere and (missing := [hour for hour in hours if hour in elsewhere]):
+            loaded = await self._journal.load_ids(window_id, missing)
             for hour in missing:
-                if (window_id, hour) not in self._buckets:
-                    self._put(window_id, hour, loaded.get(hour, {}))
+                if hour in elsewhere:
+                    elsewhere.discard(hour)
+                    self._put(window_id, hour, loaded[hour])
         found: dict[int, Bucket] = {}
         for hour in hours:
+            if (window_id, hour) not in self._buckets:
+                self._put(window_id, hour, {})
             self._buckets.move_to_end((window_id, hour))
             found[hour] = self._buckets[window_id, hour]
         return found
@@ -80,13 +105,14 @@ class IdStore:
         while self._count > self._max_ids // 2 and len(self._buckets) > 1:
             key, bucket = self._buckets.popitem(last=False)
             self._hours[key[0]].discard(key[1])
+            self._elsewhere.setdefault(key[0], set()).add(key[1])
             self._count -= len(bucket) + BUCKET_COST
             spilled[key] = bucket
-        self._has_spilled = True
         await self._journal.spill_ids(spilled)
 
     def forget(self, window_id: int) -> None:
         """Drop a window that is done."""
+        self._elsewhere.pop(window_id, None)
         for hour in self._hours.pop(window_id, ()):
             self._count -= len(self._buckets.pop((window_id, hour))) + BUCKET_COST
 
@@ -122,51 +148,76 @@ class Sieve:
 
     def sift(
         self,
-        keys: Sequence[tuple[str, datetime | None, int]],
+        page: Keys,
         agents: Sequence[str | None] | None,
         buckets: dict[int, Bucket],
         pass_number: int,
-    ) -> tuple[list[int], Sifted]:
+    ) -> tuple[Sequence[int], Sifted]:
         """Return the indices of the rows that are new to the output, and what all of them are to the window.
 
         Args:
-            keys: Id, moment (UTC) and hour of each row.
+            page: The keys of its rows.
             agents: The agents that the rows name, where some of them are covered.
             buckets: The ids known, by hour; those of the rows are added.
             pass_number: Counts from 1.
         """
+        count = len(page.ids)
+        if agents is None and self._is_all_new(page, buckets):
+            for call_id, hour in zip(page.ids, page.hours, strict=True):
+                buckets[hour][call_id] = pass_number
+            return range(count), Sifted(distinct=count, first=count, unknown=count)
+        return self._sift_each(page, agents, buckets, pass_number)
+
+    def _is_all_new(self, page: Keys, buckets: dict[int, Bucket]) -> bool:
+        """Return whether all rows have a moment in the window and none of their ids was ever seen: the usual case."""
+        ids, hours = page.ids, set(page.hours)
+        if not ids or min(hours) < 0 or len(set(ids)) < len(ids):
+            return False
+        moments = cast("Sequence[datetime]", page.moments)
+        if max(moments) >= self._until or (self._since is not None and min(moments) < self._since):
+            return False
+        return all(buckets[hour].keys().isdisjoint(ids) for hour in hours)
+
+    def _sift_each(
+        self,
+        page: Keys,
+        agents: Sequence[str | None] | None,
+        buckets: dict[int, Bucket],
+        pass_number: int,
+    ) -> tuple[list[int], Sifted]:
         new: list[int] = []
-        sifted = Sifted(distinct=len(keys))
-        since, until = self._since, self._until
-        for index, (call_id, at, hour) in enumerate(keys):
+        sifted = Sifted()
+        for index, (call_id, at, hour) in enumerate(zip(page.ids, page.moments, page.hours, strict=True)):
             bucket = buckets[hour]
             last_pass = bucket.get(call_id)
             if last_pass == pass_number:
                 sifted.repeated += 1
                 continue
             bucket[call_id] = pass_number
+            sifted.distinct += 1
+            sifted.above += at is not None and at >= self._until
             if last_pass:
                 continue
             sifted.first += 1
-            if at is None:
-                is_ours = hour == NAMELESS or self._is_ours(call_id)
-            else:
-                is_ours = at < until and (since is None or at >= since)
-                if agents is not None and is_ours:
-                    is_ours = not self._is_covered(agents[index], at)
-            if last_pass is None and is_ours:
+            agent_id = agents[index] if agents is not None else None
+            if last_pass is None and self._is_in(call_id, at, hour, agent_id):
                 new.append(index)
-        sifted.distinct -= sifted.repeated
         sifted.unknown = len(new)
-        sifted.above = sum(at is not None and at >= until for _, at, _ in keys)
         return new, sifted
+
+    def _is_in(self, call_id: str, at: datetime | None, hour: int, agent_id: str | None) -> bool:
+        if at is None:
+            return hour == NAMELESS or self._is_ours(call_id)
+        if at >= self._until or (self._since is not None and at < self._since):
+            return False
+        return agent_id is None or not self._is_covered(agent_id, at)
 
     def _is_ours(self, call_id: str) -> bool:
         """A row without a moment is of the window that wrote it first."""
         return self._dateless.setdefault(call_id, self._window_id) == self._window_id
 
-    def _is_covered(self, agent_id: str | None, at: datetime) -> bool:
-        ranges = self._covered.get(agent_id, ()) if agent_id else ()
+    def _is_covered(self, agent_id: str, at: datetime) -> bool:
+        ranges = self._covered.get(agent_id, ())
         return any((since is None or at >= since) and at < until for since, until in ranges)
 
 

@@ -19,7 +19,7 @@ from anyio.streams.memory import MemoryObjectSendStream
 from harvester.clock import Clock
 from harvester.errors import AccessError, ProviderError
 from harvester.fetch import Account, Fetcher, described
-from harvester.journal import Counts, Job, Journal, Store, StoredWindow
+from harvester.journal import NAMELESS, Counts, Job, Journal, Store, StoredWindow
 from harvester.model import Agent, Cursor, Gap, Query, Request, Response, Window
 
 from .ids import IdStore, Sieve
@@ -45,7 +45,6 @@ class OpenWindow(msgspec.Struct):
     walk: Walk
     sieve: Sieve
     query: Query
-    is_new: bool
     kept: Counts
 
 
@@ -157,7 +156,10 @@ class Lane:
         begun, new = windows_left(agents, self.wanted, relevant)
         lined_up = {window.id for window in self._todo} | self._open.keys()
         begun = [window for window in begun if window.id not in lined_up]
-        self._earlier |= await self._shared.journal.run(Store.count_ids, [window.id for window in begun])
+        earlier = await self._shared.journal.run(Store.count_ids, [window.id for window in begun])
+        for window_id, (calls, nameless, hours) in earlier.items():
+            self._earlier[window_id] = (calls, nameless)
+            self._shared.ids.expect(window_id, hours)
         added = await self._shared.journal.run(Store.add_windows, self.job.id, new)
         for window in added:
             self._store(window)
@@ -242,7 +244,6 @@ class Lane:
                 covered=self._covered if window.agent_id is None else None,
             ),
             query=Query(window, source.filters, source.details),
-            is_new=not stored.counts.passes and not calls and not nameless,
             kept=Counts(written=calls, quarantined=nameless, passes=stored.counts.passes),
         )
         self.written += calls - stored.counts.written
@@ -283,17 +284,16 @@ class Lane:
         sifted = Sifted()
         if not errand.ask.is_probe:
             sifted = await self._write_new(opened, page, errand.request, response.received_at)
-        ids, moments = [key[0] for key in page.keys], [key[1] for key in page.keys]
-        opened.walk.take(errand.ask, Answer(page.listing, ids, moments, sifted))
+        opened.walk.take(errand.ask, Answer(page.listing, page.ids, page.moments, sifted))
         if opened.walk.is_done:
             await self._end(opened)
 
     async def _write_new(self, opened: OpenWindow, page: Page, request: Request, fetched_at: datetime) -> Sifted:
         """Hand over the rows of a page that are new to the output."""
-        hours = {key[2] for key in page.keys}
-        agents = page.agents(self.account.provider) if self._covered else None
-        buckets = await self._shared.ids.open(opened.stored.id, hours, is_new=opened.is_new)
-        new, sifted = opened.sieve.sift(page.keys, agents, buckets, opened.walk.passes)
+        hours = set(page.hours)
+        agents = self._shaper.agents(page) if self._covered else None
+        buckets = await self._shared.ids.open(opened.stored.id, hours)
+        new, sifted = opened.sieve.sift(page, agents, buckets, opened.walk.passes)
         opened.kept.duplicates += sifted.repeated
         if new:
             await self._hand_over(opened, page, new, request, fetched_at)
@@ -304,11 +304,13 @@ class Lane:
         self, opened: OpenWindow, page: Page, new: Sequence[int], request: Request, fetched_at: datetime
     ) -> None:
         agent_id = opened.stored.window.agent_id
-        ids = [(page.keys[i][0], page.keys[i][2]) for i in new if page.calls[i] is not None]
-        nameless = [(page.keys[i][0], page.keys[i][2]) for i in new if page.calls[i] is None]
-        opened.kept.written += len(ids)
-        opened.kept.quarantined += len(nameless)
-        self.written += len(ids)
+        ids: dict[int, list[str]] = {}
+        for i in new:
+            ids.setdefault(page.hours[i], []).append(page.ids[i])
+        nameless = len(ids.get(NAMELESS, ()))
+        opened.kept.written += len(new) - nameless
+        opened.kept.quarantined += nameless
+        self.written += len(new) - nameless
         quarantined = self._shaper.quarantined(
             page, new, endpoint=request.endpoint, agent_id=agent_id, fetched_at=fetched_at
         )
@@ -316,7 +318,7 @@ class Lane:
         name = self._names.get(agent_id or "")
         rows = self._shaper.rows(page, new, agent_id=agent_id, agent_name=name, fetched_at=fetched_at)
         await self._shared.out.send(
-            Batch(self.desk, rows, opened.stored.id, ids=ids, nameless=nameless, quarantined=quarantined)
+            Batch(self.desk, opened.stored.id, rows=rows, ids=ids, quarantined=quarantined)
         )
 
     async def _end(self, opened: OpenWindow) -> None:

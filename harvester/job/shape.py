@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -16,21 +16,19 @@ from harvester.record import Record, utc
 
 from .ids import hour_of
 
-Key = tuple[str, datetime | None, int]
-"""A row's id, its moment in UTC, and the hour its id is kept by."""
-
-
 class Page(msgspec.Struct):
-    """A list answer, read: its rows, their structs (None where a row is no call), their keys and what does not fit."""
+    """A list answer, read: its rows in order, and what walking needs of each.
+
+    `calls` are their structs, None where a row is no call; `ids` theirs, or a hash of the bytes of a row that is no
+    call; `moments` in UTC; `hours` what their ids are kept by; `problems` what does not fit.
+    """
 
     listing: Listing
     calls: list[Any]
-    keys: list[Key]
+    ids: list[str]
+    moments: list[datetime | None]
+    hours: list[int]
     problems: list[Problem]
-
-    def agents(self, provider: Provider) -> list[str | None]:
-        """Return the agents that the rows name."""
-        return [None if call is None else provider.agent_of(call) for call in self.calls]
 
 
 class Shaper:
@@ -62,7 +60,13 @@ class Shaper:
         provider = self._provider
         listing = provider.read_listing(body)
         calls, problems = provider.decode(body, listing, provider.key_type if keys_only else self._wire)
-        return Page(listing, calls, _keys(listing.rows, calls), problems)
+        ids, moments, hours = _keys(listing.rows, calls)
+        return Page(listing, calls, ids, moments, hours, problems)
+
+    def agents(self, page: Page) -> list[str | None]:
+        """Return the agents that the rows of a page name."""
+        agent_of = self._provider.agent_of
+        return [None if call is None else agent_of(call) for call in page.calls]
 
     def rows(
         self, page: Page, new: Sequence[int], *, agent_id: str | None, agent_name: str | None, fetched_at: datetime
@@ -76,31 +80,34 @@ class Shaper:
             agent_name: Its name from the list of agents.
             fetched_at: When the answer came.
         """
-        if self._is_native:
-            return self._native(page, new, agent_id)
-        origin = Origin(self._source, self._name, self._run_id, fetched_at, agent_id, agent_name)
-        to_record, rows, calls = self._provider.to_record, page.listing.rows, page.calls
-        records = [
-            to_record(calls[i], str(rows[i], "utf-8") if self._keep_raw else None, origin)
-            for i in new
-            if calls[i] is not None
-        ]
-        return [records] if records else []
-
-    def _native(self, page: Page, new: Sequence[int], agent_id: str | None) -> list[Sequence[Record] | NativeRows]:
-        """Rows that name no agent get the one of the address; rows of a walk of the account cannot."""
         rows, calls = page.listing.rows, page.calls
-        kept = [i for i in new if calls[i] is not None]
+        if len(new) < len(rows) or page.problems:
+            new = [i for i in new if calls[i] is not None]
+            rows, calls = [rows[i] for i in new], [calls[i] for i in new]
+        if not rows:
+            return []
+        if self._is_native:
+            return self._native(rows, calls, agent_id)
+        origin = Origin(self._source, self._name, self._run_id, fetched_at, agent_id, agent_name)
+        to_record = self._provider.to_record
+        if not self._keep_raw:
+            return [[to_record(call, None, origin) for call in calls]]
+        return [[to_record(call, str(row, "utf-8"), origin) for call, row in zip(calls, rows, strict=True)]]
+
+    def _native(
+        self, rows: list[msgspec.Raw], calls: list[Any], agent_id: str | None
+    ) -> list[Sequence[Record] | NativeRows]:
+        """Rows that name no agent get the one of the address; rows of a walk of the account cannot."""
         if agent_id is None:
-            return [NativeRows([rows[i] for i in kept])] if kept else []
+            return [NativeRows(rows)]
         agent_of = self._provider.agent_of
-        bare = [i for i in kept if agent_of(calls[i]) is None]
-        if not bare:
-            return [NativeRows([rows[i] for i in kept])] if kept else []
-        without = set(bare)
-        named = [i for i in kept if i not in without]
-        parts: list[Sequence[Record] | NativeRows] = [NativeRows([rows[i] for i in bare], agent_id)]
-        return [*parts, NativeRows([rows[i] for i in named])] if named else parts
+        named = [agent_of(call) is not None for call in calls]
+        parts: list[Sequence[Record] | NativeRows] = []
+        if not all(named):
+            parts.append(NativeRows([row for row, has in zip(rows, named, strict=True) if not has], agent_id))
+        if any(named):
+            parts.append(NativeRows([row for row, has in zip(rows, named, strict=True) if has]))
+        return parts
 
     def quarantined(
         self, page: Page, new: Iterable[int], *, endpoint: str, agent_id: str | None, fetched_at: datetime
@@ -116,7 +123,7 @@ class Shaper:
                 raw=bytes(page.listing.rows[problem.index]).decode("utf-8", "backslashreplace"),
                 fetched_at=fetched_at,
                 agent_id=agent_id,
-                call_id=page.keys[problem.index][0] if page.calls[problem.index] is not None else None,
+                call_id=page.ids[problem.index] if page.calls[problem.index] is not None else None,
                 field=problem.field,
             )
             for problem in page.problems
@@ -124,13 +131,24 @@ class Shaper:
         ]
 
 
-def _keys(rows: Sequence[msgspec.Raw], calls: Sequence[Any]) -> list[Key]:
-    """Return the keys of rows; one that is no call is known by a hash of its bytes."""
-    keys: list[Key] = []
+def _keys(
+    rows: Sequence[msgspec.Raw], calls: Sequence[Any]
+) -> tuple[list[str], list[datetime | None], list[int]]:
+    """Return the ids, moments and hours of rows; the first lines are the way of all ordinary pages."""
+    if None not in calls:
+        moments = [call.created_at for call in calls]
+        if all(at is not None and at.tzinfo is UTC for at in moments):
+            return [call.id for call in calls], moments, [at.toordinal() * 24 + at.hour for at in moments]
+    ids: list[str] = []
+    some: list[datetime | None] = []
+    hours: list[int] = []
     for row, call in zip(rows, calls, strict=True):
+        at = None if call is None else utc(call.created_at)
+        some.append(at)
         if call is None:
-            keys.append((hashlib.blake2b(bytes(row), digest_size=16).hexdigest(), None, NAMELESS))
-            continue
-        at = utc(call.created_at)
-        keys.append((call.id, at, DATELESS if at is None else hour_of(at)))
-    return keys
+            ids.append(hashlib.blake2b(bytes(row), digest_size=16).hexdigest())
+            hours.append(NAMELESS)
+        else:
+            ids.append(call.id)
+            hours.append(DATELESS if at is None else hour_of(at))
+    return ids, some, hours

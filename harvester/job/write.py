@@ -30,16 +30,12 @@ WAITING_IDS = 20_000
 
 
 class Batch(msgspec.Struct):
-    """The new rows of one page on their way to the sink.
-
-    `ids` are theirs, each with its hour; `nameless` stand for the rows that go to quarantine whole.
-    """
+    """The new rows of one page on their way to the sink; `ids` are theirs by hour, quarantined whole or not."""
 
     desk: Desk
-    rows: Sequence[Sequence[Record] | NativeRows]
     window_id: int
-    ids: Sequence[tuple[str, int]]
-    nameless: Sequence[tuple[str, int]]
+    rows: Sequence[Sequence[Record] | NativeRows]
+    ids: dict[int, list[str]]
     quarantined: Sequence[Quarantined]
 
 
@@ -156,12 +152,12 @@ class Writer:
 
     async def _keep_ids(self, desk: Desk, batch: Batch) -> None:
         """Collect the ids of the rows written; too many of them wait in the journal, void until the commit."""
-        for call_id, hour in (*batch.ids, *batch.nameless):
-            desk.ids.setdefault((batch.window_id, hour), []).append(call_id)
-        desk.ids_waiting += len(batch.ids)
+        for hour, ids in batch.ids.items():
+            desk.ids.setdefault((batch.window_id, hour), []).extend(ids)
+            desk.ids_waiting += len(ids)
         if desk.ids_waiting >= WAITING_IDS:
-            ids, desk.ids, desk.ids_waiting = desk.ids, {}, 0
-            await self._journal.run(Store.keep_ids, desk.job_id, ids)
+            waiting, desk.ids, desk.ids_waiting = desk.ids, {}, 0
+            await self._journal.run(Store.keep_ids, desk.job_id, waiting)
 
     async def _relieve(self) -> None:
         """Give the rows of the fullest open segment to its file."""

@@ -397,16 +397,18 @@ class Store:
         """Forget ids whose segment was never committed."""
         self._db.execute("DELETE FROM ids WHERE commits >= (SELECT commits FROM job WHERE id = ids.job_id)")
 
-    def count_ids(self, window_ids: Sequence[int]) -> dict[int, tuple[int, int]]:
-        """Return how many calls, and how many rows without an id, earlier runs wrote of windows."""
-        counts: dict[int, tuple[int, int]] = {}
+    def count_ids(self, window_ids: Sequence[int]) -> dict[int, tuple[int, int, list[int]]]:
+        """Return what earlier runs wrote of windows: how many calls, how many rows without an id, and their hours."""
+        counts: dict[int, tuple[int, int, list[int]]] = {}
         for window_id in window_ids:
             calls = nameless = 0
+            hours: list[int] = []
             for hour, ids in self._db.execute("SELECT hour, ids FROM ids WHERE window_id = ?", (window_id,)):
                 count = len(msgspec.msgpack.decode(ids, type=list[str]))
                 calls += count * (hour != NAMELESS)
                 nameless += count * (hour == NAMELESS)
-            counts[window_id] = (calls, nameless)
+                hours.append(hour)
+            counts[window_id] = (calls, nameless, hours)
         return counts
 
     def dateless_ids(self, job_id: int) -> dict[str, int]:

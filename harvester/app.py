@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import Self
 
 import anyio.to_thread
 
@@ -34,15 +35,14 @@ from harvester.job.run import Hook, Run, open_queue
 from harvester.job.shape import Shaper
 from harvester.job.write import Desk, Files, Writer
 from harvester.journal import FOLDER, Job, Journal, Store
-from harvester.model import Segment, SegmentKind, Source
+from harvester.model import Segment, SegmentKind
 from harvester.providers import get_provider
 from harvester.sinks import Sink, SinkFactory, open_sink, publish
 from harvester.transport.base import Transport
 from harvester.transport.gate import Gate
 from harvester.transport.retry import RetryPolicy
 
-if TYPE_CHECKING:
-    from typing_extensions import Self
+_log = logging.getLogger("harvester")
 
 
 class Harvester:
@@ -126,7 +126,8 @@ class Harvester:
         fetcher = self._fetcher()
         shared = Shared(fetcher, journal, IdStore(journal), sent, self._clock)
         lanes = [
-            self._lane(account, jobs[account.source.name], shared, sink, run_id) for account in self._accounts()
+            self._lane(account, jobs[account.source.name], shared, sink, run_id)
+            for account in self._accounts()
         ]
         for lane in lanes:
             await lane.start()
@@ -147,8 +148,13 @@ class Harvester:
         await anyio.to_thread.run_sync(_keep_report, output.path, report)
         return report
 
-    def stop(self, _reason: str = "") -> None:
-        """End a running export: what was fetched is written and committed, and `export` returns its report."""
+    def stop(self, reason: str = "") -> None:
+        """End a running export: what was fetched is written and committed, and `export` returns its report.
+
+        Args:
+            reason: Why, for the log.
+        """
+        _log.info("stopping", extra={"reason": reason})
         self._is_stopped = True
         if self._run is not None:
             self._run.stop()
@@ -212,14 +218,14 @@ class Harvester:
     def _lane(self, account: Account, job: Job, shared: Shared, sink: SinkFactory, run_id: str) -> Lane:
         source, output = account.source, self.config.output
         desk = Desk(source.name, job.id, is_aside=job.state == "fresh", open_sink=sink)
-        shaper = Shaper(
-            source.name, account.provider, shape=output.shape, run_id=run_id, keep_raw=output.raw
-        )
+        shaper = Shaper(source.name, account.provider, shape=output.shape, run_id=run_id, keep_raw=output.raw)
         return Lane(account, job, desk, shaper, shared)
 
     def _open_sink(self, name: str, kind: SegmentKind) -> Sink:
         output = self.config.output
-        provider = get_provider(next(source.provider for source in self.config.sources if source.name == name))
+        provider = get_provider(
+            next(source.provider for source in self.config.sources if source.name == name)
+        )
         return open_sink(
             output.path,
             name,

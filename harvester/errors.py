@@ -17,8 +17,6 @@ HarvesterError
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 
 class HarvesterError(Exception):
     """The root of all errors raised on purpose."""

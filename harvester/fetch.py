@@ -80,18 +80,16 @@ class Fetcher:
             ProviderError: It is none; with the wait that its headers or its body ask for.
         """
         account.requests += 1
-        response, error = None, None
+        error: ProviderError | None = None
+        response: Response | None = None
         try:
-            response = await self._transport.send(account, request)
-            error = account.provider.classify(response)
-        except ProviderError as raised:
-            error = raised
-            raise
+            response = answer = await self._transport.send(account, request)
+            error = account.provider.classify(answer)
         finally:
             self._settle(account, response, error)
         if error is not None:
             raise error
-        return response
+        return answer
 
     def _settle(self, account: Account, response: Response | None, error: ProviderError | None) -> None:
         """Tell the gate what came back, also where the request was cancelled on its way."""

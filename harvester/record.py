@@ -66,7 +66,8 @@ class Record(msgspec.Struct, kw_only=True):
     summary: str | None = None
     score: Annotated[float | None, Meta(description="on the provider's scale")] = None
     transcript: Annotated[
-        list[Turn] | None, Meta(description="turns in order; null: not fetched or not there; []: nobody spoke")
+        list[Turn] | None,
+        Meta(description="turns in order; null: not fetched or not there; []: nobody spoke"),
     ] = None
     recording_url: Annotated[str | None, Meta(description="less its signature")] = None
     recording_path: Annotated[str | None, Meta(description="relative to the output")] = None

@@ -28,7 +28,7 @@ from .session import run_async
 from .settings import prepare
 
 EXAMPLES = (
-    "harvester sandbox --port 8800",
+    "harvester sandbox > harvester.toml",
     "harvester sandbox --calls 10000 --latency 0.05 --limit 50/s -- harvester export --out out",
     "harvester sandbox --fault 500=0.02 --quirk order=random --config-out sandbox.toml",
 )
@@ -54,7 +54,7 @@ def command(
         list[str] | None, typer.Argument(metavar="COMMAND", help="Serve only while this runs.")
     ] = None,
     _config: Unread = None,
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Where to listen; 0 for any.")] = 0,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Where to listen; 0 for any.")] = 8800,
     seed: Annotated[int | None, typer.Option("--seed", help="All that is made up follows from it.")] = None,
     agents: Annotated[int | None, typer.Option("--agents", min=1, help="Agents of each account.")] = None,
     calls: Annotated[int | None, typer.Option("--calls", min=0, help="Calls of each account.")] = None,
@@ -87,7 +87,7 @@ def command(
     try:
         return run_async(lambda: _serve(config, screen, run or [], config_out))
     except OSError as error:
-        raise UsageError(f"--port: cannot listen on {port}: {error.strerror}") from None
+        raise UsageError(f"--port: cannot listen on {port}: {error.strerror}; 0 takes a free one") from None
 
 
 def read_sandbox(

@@ -57,7 +57,14 @@ def spec_of(source: Source, wish: Wish) -> JobSpec:
 
 
 async def _choose(
-    journal: Journal, files: Files, name: str, jobs: dict[str, Job], spec: JobSpec, *, is_fresh: bool, now: datetime
+    journal: Journal,
+    files: Files,
+    name: str,
+    jobs: dict[str, Job],
+    spec: JobSpec,
+    *,
+    is_fresh: bool,
+    now: datetime,
 ) -> Job:
     """A fresh job that was cut short is gone on with, with the option or without, as long as it is the same job."""
     current, fresh = jobs.get("current"), jobs.get("fresh")
@@ -78,10 +85,11 @@ def _differences(name: str, jobs: dict[str, Job], spec: JobSpec) -> list[str]:
     known = next(iter(jobs.values())).spec
     changed = [field for field in JobSpec.__struct_fields__ if getattr(known, field) != getattr(spec, field)]
     shown = "; ".join(f"{field} was {_text(known, field)}, is now {_text(spec, field)}" for field in changed)
-    return [
+    problem = (
         f'source "{name}": this output holds another job: {shown}. Write elsewhere with --out, go back to what it '
         "was, or replace what is there with --fresh"
-    ]
+    )
+    return [problem]
 
 
 def _text(spec: JobSpec, field: str) -> str:

@@ -8,10 +8,10 @@ the others, with a time before which it is not due.
 from __future__ import annotations
 
 import heapq
+import logging
 from collections import deque
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Protocol
 
 import msgspec
 from anyio.streams.memory import MemoryObjectSendStream
@@ -20,7 +20,7 @@ from harvester.clock import Clock
 from harvester.errors import AccessError, ProviderError
 from harvester.fetch import Account, Fetcher, described
 from harvester.journal import NAMELESS, Counts, Job, Journal, Store, StoredWindow
-from harvester.model import Agent, Cursor, Gap, Query, Request, Response, Window
+from harvester.model import Cursor, Gap, Query, Request, Response
 
 from .ids import IdStore, Sieve
 from .plan import Range, covered, windows_left
@@ -34,6 +34,8 @@ MAX_OPEN = 64
 
 RECENT = timedelta(days=3)
 """A range that ended so long ago, widened or not, holds no calls created now."""
+
+_log = logging.getLogger("harvester")
 
 Message = Batch | Ended | Closing
 
@@ -125,7 +127,9 @@ class Lane:
         if agents is not None:
             await self._line_up(agents)
         lists_agents = self.account.provider.capabilities.lists_agents
-        if agents is None or (source.agents and lists_agents and self._todo and not set(agents) <= self._names.keys()):
+        if agents is None or (
+            source.agents and lists_agents and self._todo and not set(agents) <= self._names.keys()
+        ):
             self._list_agents(0)
 
     def _agents_wanted(self) -> Sequence[str | None] | None:
@@ -288,7 +292,9 @@ class Lane:
         if opened.walk.is_done:
             await self._end(opened)
 
-    async def _write_new(self, opened: OpenWindow, page: Page, request: Request, fetched_at: datetime) -> Sifted:
+    async def _write_new(
+        self, opened: OpenWindow, page: Page, request: Request, fetched_at: datetime
+    ) -> Sifted:
         """Hand over the rows of a page that are new to the output."""
         hours = set(page.hours)
         agents = self._shaper.agents(page) if self._covered else None
@@ -340,11 +346,13 @@ class Lane:
         """Take that there was no usable answer: ask again later, or name the gap."""
         delay_s = self._shared.fetcher.delay_s(self.account, errand.attempt, error)
         if delay_s is not None:
+            _log.debug("ask again in %.1f s: %s", delay_s, error, extra={"source": self.account.source.name})
             errand.attempt += 1
             self._retry_count += 1
             heapq.heappush(self._retries, (now + delay_s, self._retry_count, errand))
             return
         described(error, self.account, errand.request, errand.attempt)
+        _log.warning("given up: %s", error, extra={"source": self.account.source.name})
         is_refused = isinstance(error, AccessError)
         if is_refused or self.account.given_up():
             self._break(error)
@@ -414,4 +422,6 @@ def _row_gaps(stored: StoredWindow) -> list[Gap]:
     if not count:
         return []
     message = f"{count} rows are no JSON object or have no id; they are whole in quarantine"
-    return [Gap(kind="row", agent_id=window.agent_id, since=window.since, until=window.until, message=message)]
+    return [
+        Gap(kind="row", agent_id=window.agent_id, since=window.since, until=window.until, message=message)
+    ]

@@ -16,6 +16,7 @@ from harvester.record import Record, utc
 
 from .ids import hour_of
 
+
 class Page(msgspec.Struct):
     """A list answer, read: its rows in order, and what walking needs of each.
 
@@ -69,7 +70,13 @@ class Shaper:
         return [None if call is None else agent_of(call) for call in page.calls]
 
     def rows(
-        self, page: Page, new: Sequence[int], *, agent_id: str | None, agent_name: str | None, fetched_at: datetime
+        self,
+        page: Page,
+        new: Sequence[int],
+        *,
+        agent_id: str | None,
+        agent_name: str | None,
+        fetched_at: datetime,
     ) -> list[Sequence[Record] | NativeRows]:
         """Return the new rows in the shape of the output; those that are no calls are left out.
 

@@ -9,8 +9,8 @@ walked in passes. It is complete when
 2. a later pass brought no id of the window that was not known, and the provider does not steadily claim more rows
    than it ever gave.
 
-After `MAX_PASSES`, or where it does so claim, it is a gap. A walk does no I/O: it says what to ask next (`next`), is told what came (`take`) or
-that nothing will (`lose`), and can be driven by any number of askers at once.
+After `MAX_PASSES`, or where it does so claim, it is a gap. A walk does no I/O: it says what to ask next (`next`), is
+told what came (`take`) or that nothing will (`lose`), and can be driven by any number of askers at once.
 
 Where the list has an order but no filter by range (`by_order`), a window that is a small part of a long list is found
 by bisection. The claim of an order is believed only as far as what arrives bears it out; else the list is read whole.
@@ -20,7 +20,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal
+from itertools import pairwise
+from typing import Literal, cast
 
 import msgspec
 
@@ -265,7 +266,9 @@ class Walk:
         elif self.passes == MAX_PASSES:
             self.gaps = [self._gap(f"the list kept changing: not complete after {MAX_PASSES} passes")]
         elif self.passes > 2 and self.seen.unknown == 0 and self.missing > 0:
-            self.gaps = [self._gap(f"the provider counts {self.missing} more calls than it lists, pass after pass")]
+            self.gaps = [
+                self._gap(f"the provider counts {self.missing} more calls than it lists, pass after pass")
+            ]
         elif not self._is_proven():
             self._begin_pass()
             return
@@ -309,4 +312,4 @@ def _is_ascending(moments: Sequence[datetime | None]) -> bool:
     """Return whether all moments are known and none is before the one ahead of it."""
     if None in moments:
         return False
-    return all(a <= b for a, b in zip(moments, moments[1:], strict=False))  # type: ignore[operator]
+    return all(a <= b for a, b in pairwise(cast("Sequence[datetime]", moments)))

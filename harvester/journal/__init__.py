@@ -23,7 +23,19 @@ from harvester.errors import JournalError, OutputError
 from .lock import Lock
 from .store import DATELESS, NAMELESS, Commit, Counts, Job, JobSpec, JobState, Store, StoredWindow
 
-__all__ = ["DATELESS", "FOLDER", "NAMELESS", "Commit", "Counts", "Job", "JobSpec", "JobState", "Journal", "Store", "StoredWindow"]
+__all__ = [
+    "DATELESS",
+    "FOLDER",
+    "NAMELESS",
+    "Commit",
+    "Counts",
+    "Job",
+    "JobSpec",
+    "JobState",
+    "Journal",
+    "Store",
+    "StoredWindow",
+]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -93,7 +105,9 @@ class Journal:
                 f"the journal cannot be written: {error}; free space, then the same command goes on"
             ) from error
         except sqlite3.DatabaseError as error:
-            raise JournalError(f"the journal is damaged: {error}; export into another folder with --out") from error
+            raise JournalError(
+                f"the journal is damaged: {error}; export into another folder with --out"
+            ) from error
 
     async def load_ids(self, window_id: int, hours: Sequence[int]) -> dict[int, dict[str, int]]:
         """Return the ids kept of a window's hours."""

@@ -143,9 +143,14 @@ class Store:
         mode = "ro" if is_read_only else "rwc"
         try:
             self._db = sqlite3.connect(
-                f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None, check_same_thread=False
+                f"{path.absolute().as_uri()}?mode={mode}",
+                uri=True,
+                isolation_level=None,
+                check_same_thread=False,
             )
-            self._scratch = sqlite3.connect(":memory:") if is_read_only else _open_scratch(folder / "scratch.db")
+            self._scratch = (
+                sqlite3.connect(":memory:") if is_read_only else _open_scratch(folder / "scratch.db")
+            )
             self._prepare(is_read_only=is_read_only)
         except sqlite3.OperationalError as error:
             raise OutputError(f"the journal {path} cannot be written: {error}") from error
@@ -199,7 +204,8 @@ class Store:
     def jobs(self, source: str) -> dict[str, Job]:
         """Return a source's jobs by state: at most one `current` and one `fresh`."""
         rows = self._db.execute(
-            "SELECT id, source, state, spec, until, is_listed, run_id, outcome, gaps FROM job WHERE source = ?", (source,)
+            "SELECT id, source, state, spec, until, is_listed, run_id, outcome, gaps FROM job WHERE source = ?",
+            (source,),
         )
         return {row[2]: _job(row) for row in rows}
 
@@ -253,7 +259,9 @@ class Store:
 
     def agents(self, job_id: int) -> list[Agent]:
         """Return the agents of a job, by id."""
-        rows = self._db.execute("SELECT agent_id, name FROM agent WHERE job_id = ? ORDER BY agent_id", (job_id,))
+        rows = self._db.execute(
+            "SELECT agent_id, name FROM agent WHERE job_id = ? ORDER BY agent_id", (job_id,)
+        )
         return [Agent(agent_id, name) for agent_id, name in rows]
 
     def windows(self, job_id: int) -> list[StoredWindow]:
@@ -413,9 +421,13 @@ class Store:
 
     def dateless_ids(self, job_id: int) -> dict[str, int]:
         """Return the ids of a job's rows without a moment, by the window that wrote them."""
-        rows = self._db.execute("SELECT window_id, ids FROM ids WHERE job_id = ? AND hour = ?", (job_id, DATELESS))
+        rows = self._db.execute(
+            "SELECT window_id, ids FROM ids WHERE job_id = ? AND hour = ?", (job_id, DATELESS)
+        )
         return {
-            call_id: window_id for window_id, ids in rows for call_id in msgspec.msgpack.decode(ids, type=list[str])
+            call_id: window_id
+            for window_id, ids in rows
+            for call_id in msgspec.msgpack.decode(ids, type=list[str])
         }
 
     def load_ids(self, window_id: int, hours: Sequence[int]) -> dict[int, dict[str, int]]:

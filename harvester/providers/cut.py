@@ -63,7 +63,7 @@ def _cut(text: bytes, opening: bytes) -> Iterator[tuple[bytes, int]]:
 def _outer_marks(text: bytes, opening: bytes) -> Iterator[tuple[bytes, int]]:
     """Yield the outermost bracket's commas and colons, and its end, each with its place."""
     awaited: list[bytes] = []
-    at = -1
+    at = -2  # Nothing is not a whole array, either.
     for token in _TOKEN.finditer(text) if text[:1] == opening else ():
         mark, at = token[0], token.start()
         if mark in _CLOSING:

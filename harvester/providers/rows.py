@@ -55,13 +55,19 @@ def decode_rows(
         The structs, and a `Problem` for each row that is None and each value that does not fit.
     """
     try:
-        if body.isascii() or body.decode():
-            calls = _decode_page(body.removeprefix(BOM), wire, rows_key)
-            if len(calls) == len(rows) and _are_sound(calls):
-                return calls, []
+        _check_utf8(body)
+        calls = _decode_page(body.removeprefix(BOM), wire, rows_key)
+        if len(calls) == len(rows) and _are_sound(calls):
+            return calls, []
     except REFUSED:
         pass  # The rows are told apart below.
     return _decode_each(rows, wire)
+
+
+def _check_utf8(text: bytes) -> None:
+    """Refuse bytes that are no UTF-8; msgspec does not look into values that are not asked for."""
+    if not text.isascii():
+        text.decode()
 
 
 def _decode_page(body: bytes, wire: Any, rows_key: str) -> list[Any]:
@@ -107,10 +113,10 @@ def _decode_each(rows: list[Raw], wire: Any) -> tuple[list[Any], list[Problem]]:
 def decode_row(row: bytes, wire: Any) -> tuple[Any, Found]:
     """Decode one row of calls, the fast way if it can be; the answer is that of `fit_row`."""
     try:
-        if row.isascii() or row.decode():
-            call = decoder(wire).decode(row)
-            if _are_sound([call]):
-                return call, []
+        _check_utf8(row)
+        call = decoder(wire).decode(row)
+        if _are_sound([call]):
+            return call, []
     except REFUSED:
         pass  # Its values are told apart below.
     return fit_row(row, wire)

@@ -48,12 +48,17 @@ def output_error(error: OSError, root: Path, path: Path) -> OutputError:
     """Return what an OSError at `path` means to the user, who knows the output as `root`."""
     if error.errno in {errno.EEXIST, errno.ENOTDIR} and isinstance(error.filename, str):
         path = Path(error.filename)  # what is in the way may be further up
-    where = path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
     what, remedy = _REMEDIES.get(
         error.errno or 0, (error.strerror or str(error), "the same command goes on once that is mended")
     )
-    place = root.name if where == "." else f"{where} (below {root.name or root})"
-    return OutputError(f"cannot write {place}: {what}; {remedy}")
+    return OutputError(f"cannot write {_place(root, path)}: {what}; {remedy}")
+
+
+def _place(root: Path, path: Path) -> str:
+    if not path.is_relative_to(root):
+        return str(path)
+    where = path.relative_to(root).as_posix()
+    return root.name or str(root) if where == "." else f"{where} (below {root.name or root})"
 
 
 @contextmanager
@@ -69,12 +74,18 @@ def sync_directory(path: Path) -> None:
     """Make the names in a directory durable."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
+        sync_names(fd)
+    finally:
+        os.close(fd)
+
+
+def sync_names(fd: int) -> None:
+    """Make the names in an open directory durable, where its file system can."""
+    try:
         os.fsync(fd)
     except OSError as error:
         if error.errno not in _NOTHING_TO_SYNC:
             raise
-    finally:
-        os.close(fd)
 
 
 def make_directory(path: Path) -> None:

@@ -39,17 +39,18 @@ def cut(row: bytes) -> dict[str, bytes]:
 def _cut_slowly(text: str) -> dict[str, str]:
     members: dict[str, str] = {}
     at = _past(text, _skip(text, 0), "{")
-    while text[at : at + 1] == '"':
-        name, at = _scan(text, at)
-        start = _past(text, at, ":")
-        _, at = _scan(text, start)
-        members[name] = text[start:at]
-        at = _skip(text, at)
-        if text[at : at + 1] == "}":
-            return members
-        at = _past(text, at, ",")
-    if members or text[at : at + 1] != "}":
-        raise ValueError("no JSON object")
+    while text[at : at + 1] != "}":
+        if members:
+            at = _past(text, at, ",")
+        if text[at : at + 1] != '"':
+            raise ValueError("no name where one should be")
+        name, end = _scan(text, at)
+        start = _past(text, end, ":")
+        _, end = _scan(text, start)
+        members[name] = text[start:end]
+        at = _skip(text, end)
+    if _skip(text, at + 1) != len(text):
+        raise ValueError("something follows the object")
     return members
 
 

@@ -28,6 +28,7 @@ FLUSH_BYTES = 2_000_000
 
 _GZIP_LEVEL = 3  # 4 takes 1.3 to 1.6 times as long for 4 % less, 1 saves 5 to 25 % of time for 6 to 10 % more
 _ZSTD_LEVEL = 1  # 2 and 3 are slower and, on such lines, no smaller
+_ZSTD_WINDOW_LOG = 17  # 0.5 MB an open segment instead of 1.1, and on such lines no larger
 _GZIP_WINDOW = 31  # zlib's way of asking for a gzip header: 15 bits of window, plus 16
 _encoder = msgspec.json.Encoder()
 
@@ -47,15 +48,20 @@ class _Plain:
 
 def _compressor(compression: Compression) -> _Compressor:
     if compression == "gzip":
-        return zlib.compressobj(
-            _GZIP_LEVEL, zlib.DEFLATED, _GZIP_WINDOW
-        )  # writes a time of 0: same rows, same file
+        # Its header has a time of 0: the same rows are the same file.
+        return zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_WINDOW)
     if compression == "zstd":
-        compressor: _Compressor = zstandard.ZstdCompressor(
-            level=_ZSTD_LEVEL, write_checksum=True
-        ).compressobj()
-        return compressor
+        return _zstd()
     return _Plain()
+
+
+def _zstd() -> _Compressor:
+    """Return a compressor of one frame, for readers that stop after the first."""
+    options = zstandard.ZstdCompressionParameters.from_level(
+        _ZSTD_LEVEL, window_log=_ZSTD_WINDOW_LOG, write_checksum=True
+    )
+    compressor: _Compressor = zstandard.ZstdCompressor(compression_params=options).compressobj()
+    return compressor
 
 
 class _LineFile:
@@ -190,13 +196,15 @@ class NdjsonSink:
 def _lines(rows: Sequence[Any]) -> bytes:
     try:
         return _encoder.encode_lines(rows)
-    except (ValueError, OverflowError) as error:  # a lone surrogate, or an integer beyond 64 bits
-        for index, row in enumerate(rows):
-            try:
-                _encoder.encode(row)
-            except (ValueError, OverflowError) as reason:
-                raise ValueError(f"row {index} cannot be written: {reason}", index) from reason
-        raise ValueError("the rows cannot be written") from error
+    except (ValueError, OverflowError):  # half a character, or an integer beyond 64 bits
+        return b"".join([_one_line(row, index) for index, row in enumerate(rows)])
+
+
+def _one_line(row: Any, index: int) -> bytes:
+    try:
+        return _encoder.encode(row) + b"\n"
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"row {index} cannot be written: {error}", index) from error
 
 
 def native_lines(page: NativeRows) -> bytes:

@@ -93,8 +93,7 @@ class _Unified:
         try:
             size = len(self._encoder.encode(rows))
         except (ValueError, OverflowError):
-            self._name_culprit(rows)
-            raise
+            size = sum(self._size(row, index) for index, row in enumerate(rows))
         self._records += cast("Sequence[Record]", rows)
         return len(rows), size + _RECORD_BYTES * len(rows)
 
@@ -105,13 +104,11 @@ class _Unified:
     def repeating(self, first: pa.Table) -> list[str]:
         return _REPEATING
 
-    def _name_culprit(self, rows: Rows) -> None:
-        assert not isinstance(rows, NativeRows)
-        for index, row in enumerate(rows):
-            try:
-                self._encoder.encode(row)
-            except (ValueError, OverflowError) as error:
-                raise ValueError(f"row {index} cannot be written: {error}", index) from error
+    def _size(self, row: object, index: int) -> int:
+        try:
+            return len(self._encoder.encode(row))
+        except (ValueError, OverflowError) as error:
+            raise ValueError(f"row {index} cannot be written: {error}", index) from error
 
 
 class _Native:

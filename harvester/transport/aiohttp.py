@@ -141,19 +141,23 @@ def _redirected(url: URL, headers: Mapping[str, str]) -> URL:
     )
 
 
+_MEANINGS: tuple[tuple[type[BaseException], str], ...] = (
+    (
+        aiohttp.ClientConnectorCertificateError,
+        "the certificate is not trusted; SSL_CERT_FILE names other authorities",
+    ),
+    (ssl.SSLError, "no secure connection; check base_url and SSL_CERT_FILE"),
+    (aiohttp.ConnectionTimeoutError, "no connection within the time limit"),
+    (TimeoutError, "no complete answer within the time limit"),
+    (aiohttp.ClientConnectorDNSError, "unknown host; check base_url and the network"),
+    (aiohttp.ClientConnectorError, "no connection; check base_url and that the server runs"),
+    (Exception, "the connection broke before the answer was complete"),
+)
+
+
 def _translate(error: Exception, host: str) -> ProviderError:
     """Return our error for one of aiohttp's; its text is ours, for theirs may hold the address with its query."""
-    if isinstance(error, aiohttp.ClientConnectorCertificateError | ssl.SSLError):
-        return TransportError(f"{host}: the certificate is not trusted; SSL_CERT_FILE names other authorities")
-    if isinstance(error, aiohttp.ConnectionTimeoutError):
-        return TransportError(f"{host}: no connection within the time limit")
-    if isinstance(error, TimeoutError):
-        return TransportError(f"{host}: no complete answer within the time limit")
-    if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return TransportError(f"{host}: unknown host; check base_url and the network")
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return TransportError(f"{host}: no connection ({error.os_error.strerror or 'refused'})")
-    if isinstance(error, aiohttp.InvalidURL | ValueError) and not isinstance(error, aiohttp.ClientError):
+    if isinstance(error, ValueError) and not isinstance(error, aiohttp.ClientError):
         return RejectedError(f"{host}: not an address that can be asked; check base_url")
-    return TransportError(f"{host}: the connection broke before the answer was complete")
-
+    meaning = next(text for kind, text in _MEANINGS if isinstance(error, kind))
+    return TransportError(f"{host}: {meaning}")

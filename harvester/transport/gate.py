@@ -94,7 +94,9 @@ class Gate:
         documented: The provider's own, for the windows that its answers do not announce.
     """
 
-    def __init__(self, clock: Clock, configured: Sequence[Rate] | None, documented: Sequence[Rate] = ()) -> None:
+    def __init__(
+        self, clock: Clock, configured: Sequence[Rate] | None, documented: Sequence[Rate] = ()
+    ) -> None:
         self._clock = clock
         self._configured = configured
         self._rates: tuple[Rate, ...] = ()

@@ -21,7 +21,8 @@ from typing import Concatenate, ParamSpec, TypeVar
 from harvester.errors import JournalError, OutputError
 
 from .lock import Lock
-from .store import DATELESS, NAMELESS, Commit, Counts, Job, JobSpec, JobState, Store, StoredWindow
+from .nouns import DATELESS, NAMELESS, Commit, Counts, Job, JobSpec, JobState, StoredWindow
+from .store import Store
 
 __all__ = [
     "DATELESS",

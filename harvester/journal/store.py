@@ -1,7 +1,4 @@
-"""The journal's database: every statement of SQL there is, called on the journal's own thread.
-
-Moments are whole microseconds since 1970, UTC. `since` is NULL for "all before", `agent_id` NULL for a whole account.
-"""
+"""The journal's database: every statement of SQL but the tables themselves, called on the journal's own thread."""
 
 from __future__ import annotations
 
@@ -10,120 +7,17 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
 from harvester.errors import JournalError, OutputError
 from harvester.model import Agent, Gap, Segment, Window
 
-VERSION = "1"
+from .nouns import DATELESS, NAMELESS, Commit, Counts, Job, JobSpec, JobState, StoredWindow
+from .schema import SCHEMA, VERSION
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-DATELESS = -1
-NAMELESS = -2
-"""Two hours beside the real ones: rows without a moment, and rows without an id (by a hash of their bytes)."""
-
-WindowState = Literal["open", "complete", "gap"]
-JobState = Literal["current", "fresh"]
-
-SCHEMA = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE run (
-    run_id TEXT PRIMARY KEY, command TEXT NOT NULL, started_at INTEGER NOT NULL, finished_at INTEGER, outcome TEXT
-) WITHOUT ROWID;
-CREATE TABLE job (
-    id INTEGER PRIMARY KEY, source TEXT NOT NULL, state TEXT NOT NULL, spec BLOB NOT NULL, until INTEGER NOT NULL,
-    is_listed INTEGER NOT NULL DEFAULT 0, parts INTEGER NOT NULL DEFAULT 0, commits INTEGER NOT NULL DEFAULT 0,
-    run_id TEXT, outcome TEXT, gaps BLOB, UNIQUE (source, state)
-);
-CREATE TABLE agent (
-    job_id INTEGER NOT NULL, agent_id TEXT NOT NULL, name TEXT, PRIMARY KEY (job_id, agent_id)
-) WITHOUT ROWID;
-CREATE TABLE window (
-    id INTEGER PRIMARY KEY, job_id INTEGER NOT NULL, agent_id TEXT, since INTEGER, until INTEGER NOT NULL,
-    state TEXT NOT NULL DEFAULT 'open', counts BLOB, gaps BLOB
-);
-CREATE INDEX window_of_job ON window (job_id);
-CREATE TABLE segment (
-    path TEXT PRIMARY KEY, job_id INTEGER NOT NULL, kind TEXT NOT NULL, rows INTEGER NOT NULL, bytes INTEGER NOT NULL,
-    sha256 TEXT NOT NULL, aside TEXT NOT NULL, state TEXT NOT NULL
-) WITHOUT ROWID;
-CREATE INDEX segment_of_job ON segment (job_id);
-CREATE TABLE ids (
-    window_id INTEGER NOT NULL, hour INTEGER NOT NULL, job_id INTEGER NOT NULL, commits INTEGER NOT NULL,
-    ids BLOB NOT NULL, PRIMARY KEY (window_id, hour, commits)
-) WITHOUT ROWID;
-"""
-
-
-class Counts(msgspec.Struct):
-    """What a window came to. `listed` and `outside` are None where the provider tells no total."""
-
-    listed: int | None = None
-    outside: int = 0
-    written: int = 0
-    duplicates: int = 0
-    quarantined: int = 0
-    passes: int = 0
-
-    @property
-    def expected(self) -> int | None:
-        """Rows that should be in the output, None where the provider tells no total."""
-        return None if self.listed is None else max(self.listed - self.outside, 0)
-
-    @property
-    def missing(self) -> int:
-        """Rows that should be and are not."""
-        return max((self.expected or 0) - self.written - self.quarantined, 0)
-
-
-class JobSpec(msgspec.Struct, frozen=True):
-    """What a source asks of an output, beside its ranges and agents: these add up, any change here is another job."""
-
-    provider: str
-    base_url: str
-    filters: dict[str, str]
-    details: tuple[str, ...]
-    recordings: bool
-    shape: str
-    format: str
-    raw: bool
-
-
-class StoredWindow(msgspec.Struct):
-    """A window as the journal knows it."""
-
-    id: int
-    window: Window
-    state: WindowState
-    counts: Counts
-    gaps: list[Gap]
-
-
-class Job(msgspec.Struct):
-    """A source's job. `until` is the moment it first started; `is_listed`: its agents were listed to the end."""
-
-    id: int
-    source: str
-    state: JobState
-    spec: JobSpec
-    until: datetime
-    is_listed: bool
-    run_id: str | None
-    outcome: str | None
-    gaps: list[Gap]
-
-
-class Commit(msgspec.Struct):
-    """What becomes true in one transaction.
-
-    `ids` are of windows that stay open: (window, hour) to the ids written. `windows` are those that ended.
-    """
-
-    segments: list[Segment] = []
-    ids: dict[tuple[int, int], list[str]] = {}
-    windows: list[StoredWindow] = []
 
 
 class Store:
@@ -161,22 +55,32 @@ class Store:
             ) from error
 
     def _prepare(self, *, is_read_only: bool) -> None:
+        """Check what is there before anything is changed."""
         db = self._db
-        if not is_read_only:
-            db.execute("PRAGMA journal_mode = WAL")
-            db.execute("PRAGMA synchronous = FULL")
-        if not is_read_only and not db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
+        is_new = not db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+        if not is_new:
+            self._check()
+        if is_read_only:
+            return
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")
+        if is_new:
             with self._transaction():
                 for statement in SCHEMA.split(";"):
                     db.execute(statement)
                 db.execute("INSERT INTO meta VALUES ('version', ?)", (VERSION,))
-        (version,) = db.execute("SELECT value FROM meta WHERE key = 'version'").fetchone() or ("unknown",)
+
+    def _check(self) -> None:
+        tables = {name for (name,) in self._db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+        if not {"meta", "job", "segment"} <= tables:
+            raise sqlite3.DatabaseError("another program's database")
+        (version,) = self._db.execute("SELECT value FROM meta WHERE key = 'version'").fetchone() or ("none",)
         if version != VERSION:
             raise JournalError(
                 f"the journal is of version {version}, this harvester reads {VERSION}: use the one that wrote it, or "
                 "export into another folder with --out"
             )
-        if (found := db.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
+        if (found := self._db.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
             raise sqlite3.DatabaseError(found)
 
     def close(self) -> None:

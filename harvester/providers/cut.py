@@ -10,12 +10,13 @@ import json
 import re
 from collections.abc import Iterator
 
-# A string, or a mark outside strings; a quote that opens a string without an end is a mark of its own.
-_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|["\[\]{},:]', re.DOTALL)
+_STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+# What leads up to the next bracket (below: comma or colon as well), strings whole; a quote that opens a string
+# without an end is found as a mark of its own. Possessive, so that nothing is tried twice.
+_DEEP = re.compile(rb'(?:[^"\[\]{}]++|%s)*+(["\[\]{}])' % _STRING, re.DOTALL)
+_OUTER = re.compile(rb'(?:[^"\[\]{},:]++|%s)*+(["\[\]{},:])' % _STRING, re.DOTALL)
 _SPACE = b" \t\r\n"
 _CLOSING = {b"[": b"]", b"{": b"}"}
-_CLOSED = frozenset({b"]", b"}"})
-_BETWEEN = frozenset({b",", b":"})
 
 
 def cut_array(text: bytes) -> list[bytes]:
@@ -62,20 +63,21 @@ def _cut(text: bytes, opening: bytes) -> Iterator[tuple[bytes, int]]:
 
 def _outer_marks(text: bytes, opening: bytes) -> Iterator[tuple[bytes, int]]:
     """Yield the outermost bracket's commas and colons, and its end, each with its place."""
-    awaited: list[bytes] = []
-    at = -2  # Nothing is not a whole array, either.
-    for token in _TOKEN.finditer(text) if text[:1] == opening else ():
-        mark, at = token[0], token.start()
+    if text[:1] != opening:
+        raise ValueError(f"no {opening!r} at the start")
+    awaited = [_CLOSING[opening]]
+    end = 1
+    while awaited:
+        found = (_OUTER if len(awaited) == 1 else _DEEP).match(text, end)
+        if found is None or found[1] == b'"':
+            raise ValueError("cut off")
+        mark, end = found[1], found.end()
         if mark in _CLOSING:
             awaited.append(_CLOSING[mark])
-        elif mark in _CLOSED and awaited.pop() != mark:
+        elif mark in b",:":
+            yield mark, end - 1
+        elif awaited.pop() != mark:
             raise ValueError("brackets that do not match")
-        elif mark == b'"':
-            raise ValueError("a string without an end")
-        if not awaited:
-            yield mark, at
-            break
-        if len(awaited) == 1 and mark in _BETWEEN:
-            yield mark, at
-    if awaited or at + 1 != len(text):
-        raise ValueError("cut off, something follows the end, or not begun as expected")
+    if end != len(text):
+        raise ValueError("something follows the end")
+    yield mark, end - 1

@@ -15,7 +15,7 @@ from functools import cache
 from typing import Any, cast
 
 import msgspec
-from msgspec import Raw
+from msgspec import UNSET, Raw
 
 from harvester.model import Problem
 from harvester.record import utc
@@ -160,26 +160,29 @@ def _read_int(digits: str) -> float:
 
 
 @cache
-def _fields(wire: Any) -> tuple[msgspec.structs.FieldInfo, ...]:
-    return msgspec.structs.fields(wire)
+def _fields(wire: Any) -> tuple[tuple[str, str, Any, Any], ...]:
+    """Return of each field its name, its name on the wire, its type, and the struct that it may hold."""
+    return tuple(
+        (field.name, field.encode_name, field.type, _struct_in(field.type))
+        for field in msgspec.structs.fields(wire)
+    )
 
 
 def _fit_struct(fields: dict[str, Any], wire: Any, prefix: str, found: Found) -> Any:
     """Build a struct from the values that fit; None where one that it cannot be without does not."""
     values: dict[str, Any] = {}
-    for field in _fields(wire):
-        if field.encode_name not in fields:
+    for name, wire_name, kind, nested in _fields(wire):
+        value = fields.get(wire_name, UNSET)
+        if value is UNSET:
             continue
-        value = fields[field.encode_name]
-        name = prefix + field.encode_name
-        nested = _struct_in(field.type)
+        path = prefix + wire_name
         if nested is not None and isinstance(value, dict):
-            values[field.name] = _fit_struct(value, nested, name + ".", found)
+            values[name] = _fit_struct(value, nested, path + ".", found)
             continue
         try:
-            values[field.name] = _fit(value, field.type)
+            values[name] = _fit(value, kind)
         except (msgspec.ValidationError, ValueError, OverflowError) as error:
-            found.append((name, _reason(error)))
+            found.append((path, _reason(error)))
     try:
         return wire(**values)
     except TypeError:

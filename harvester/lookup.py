@@ -130,14 +130,16 @@ async def list_agents(account: Account, fetcher: Fetcher) -> AsyncIterator[Agent
     Raises:
         ProviderError: The list did not come.
     """
-    page = 0
+    page, seen = 0, set[str]()
     while True:
         request = account.provider.agents_request(Cursor(page, PAGE_SIZE))
         listing = await fetcher.fetch(account, request, account.provider.read_agents)
-        for agent in listing.agents:
+        fresh = [agent for agent in listing.agents if agent.id not in seen]
+        for agent in fresh:
             yield agent
-        if not listing.has_more or not listing.agents:
-            return
+        if not listing.has_more or not fresh:
+            return  # a page that brings no new agent is the end, whatever the server says
+        seen.update(agent.id for agent in fresh)
         page += 1
 
 

@@ -96,6 +96,7 @@ class Lane:
         self._shaper = shaper
         self._shared = shared
         self._names: dict[str, str | None] = {}
+        self._listed: set[str] = set()
         self._by_agent: dict[str | None, list[StoredWindow]] = {}
         self._earlier: dict[int, tuple[int, int]] = {}
         self._todo: deque[StoredWindow] = deque()
@@ -270,13 +271,15 @@ class Lane:
 
     async def _receive_agents(self, errand: Errand, response: Response) -> None:
         listing = self.account.provider.read_agents(response.body)
-        self._names |= {agent.id: agent.name for agent in listing.agents}
         source = self.account.source
-        has_more = listing.has_more and bool(listing.agents)
+        fresh = [agent for agent in listing.agents if agent.id not in self._listed]
+        self._listed |= {agent.id for agent in fresh}
+        self._names |= {agent.id: agent.name for agent in fresh}
+        has_more = listing.has_more and bool(fresh)
         is_listed = source.agents is None and not has_more
-        await self._shared.journal.run(Store.add_agents, self.job.id, listing.agents, is_listed=is_listed)
+        await self._shared.journal.run(Store.add_agents, self.job.id, fresh, is_listed=is_listed)
         if source.agents is None:
-            await self._line_up([agent.id for agent in listing.agents])
+            await self._line_up([agent.id for agent in fresh])
         if has_more:
             self._list_agents(errand.page + 1)
 

@@ -80,4 +80,4 @@ def _outer_marks(text: bytes, opening: bytes) -> Iterator[tuple[bytes, int]]:
             raise ValueError("brackets that do not match")
     if end != len(text):
         raise ValueError("something follows the end")
-    yield mark, end - 1
+    yield _CLOSING[opening], end - 1

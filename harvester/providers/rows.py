@@ -130,7 +130,7 @@ def fit_row(row: bytes, wire: Any) -> tuple[Any, Found]:
         for the row as a whole, and the reason, which never holds the value.
     """
     try:
-        fields = json.loads(row.decode(), parse_constant=_refuse_constant, parse_int=_read_int)
+        fields = _SLOW_DECODER.decode(row.decode())
     except UnicodeDecodeError:
         return None, [(None, "not JSON: its bytes are no UTF-8")]
     except RecursionError:
@@ -157,6 +157,9 @@ def _refuse_constant(word: str) -> float:
 def _read_int(digits: str) -> float:
     """Return a number; beyond 400 digits, where no column could hold it, infinity."""
     return int(digits) if len(digits) < 400 else math.inf
+
+
+_SLOW_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_int=_read_int)
 
 
 @cache

@@ -96,7 +96,7 @@ class Talkover:
         credentials=("token",),
         filters={
             "status": Filter(
-                "status of the call",
+                "status of the call; answers may hold other words",
                 (
                     "initiated", "ringing", "answered", "completed", "failed", "busy", "no-answer",
                     "in-progress", "queued",

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 import msgspec
 import pyarrow as pa
@@ -24,14 +24,16 @@ from harvester.model import NativeRows
 
 from .members import cut, legal, quoted
 
-_Integer = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
-_Exact = Annotated[int, Meta(ge=-(2**53), le=2**53)]  # each of these is a double
+_Int64: TypeAlias = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None
+_Double: TypeAlias = (
+    Annotated[int, Meta(ge=-(2**53), le=2**53)] | float | None
+)  # each of those integers is a double
 
 _TYPES: dict[str, tuple[Any, pa.DataType]] = {
     "string": (str | None, pa.string()),
     "bool": (bool | None, pa.bool_()),
-    "int": (_Integer | None, pa.int64()),
-    "float": (_Exact | float | None, pa.float64()),
+    "int": (_Int64, pa.int64()),
+    "float": (_Double, pa.float64()),
     "json": (msgspec.Raw, pa.string()),
 }
 _ABSENT = msgspec.Raw(b"")

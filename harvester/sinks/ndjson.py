@@ -108,7 +108,7 @@ class NdjsonSink:
     ) -> None:
         self._root = root
         self._source = source
-        self._kind = kind
+        self._kind: SegmentKind = kind
         self._compression: Compression = "none" if kind == "quarantine" else compression
         self._steps = Steps()
         self._start()

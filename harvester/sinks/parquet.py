@@ -1,4 +1,4 @@
-"""Segments of columns. With its siblings `arrow` and `native` the only module that imports pyarrow.
+"""Segments of columns. Only this module and those it is made of (`arrow`, `native`, `buffers`) import pyarrow.
 
 Rows wait as they came until there are enough to be turned into columns at a good price; columns wait until
 they are a row group. Both are done in a worker thread.
@@ -6,23 +6,19 @@ they are a row group. Both are done in a worker thread.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Literal, Protocol, cast
+from typing import Any, Literal
 
-import msgspec
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from harvester.model import NativeRows, Segment
-from harvester.record import Record
+from harvester.model import Segment
 
-from .arrow import record_batch, unified_schema
 from .base import Rows
+from .buffers import NativeBuffer, RowBuffer, UnifiedBuffer
 from .files import Aside, Steps, publish, translated
-from .native import NativeColumns
 
 Compression = Literal["zstd", "snappy", "none"]
 
@@ -36,105 +32,6 @@ CONVERT_BYTES = 4_000_000
 and 10,000 more than those again."""
 
 _ZSTD_LEVEL = 1  # on such rows level 3 takes 1.5 times as long and makes no smaller files
-_SAMPLE_ROWS = 2_000
-_RECORD_BYTES = 1_000  # what a record takes in memory beyond its text
-
-_UNIQUE = {
-    "call_id", "external_id", "created_at", "started_at", "ringing_at", "answered_at", "ended_at",
-    "updated_at", "summary", "transcript.list.element.text", "transcript.list.element.at", "recording_url",
-    "recording_path", "recording_sha256", "recording_bytes", "raw", "raw_list",
-}  # fmt: skip
-"""Columns of the unified record whose values hardly repeat: a dictionary only costs."""
-
-
-def _leaves(field: pa.Field, prefix: str = "") -> Iterator[str]:
-    """Yield the columns of a file that a field becomes, as Parquet names them."""
-    path = prefix + field.name
-    if pa.types.is_list(field.type):
-        yield from _leaves(field.type.value_field, path + ".list.")
-    elif pa.types.is_struct(field.type):
-        for child in field.type.fields:
-            yield from _leaves(child, path + ".")
-    else:
-        yield path
-
-
-_REPEATING = [path for field in unified_schema() for path in _leaves(field) if path not in _UNIQUE]
-
-
-class _Shape(Protocol):
-    """What the two shapes do each in its own way."""
-
-    schema: pa.Schema
-
-    def take(self, rows: Rows) -> tuple[int, int]:
-        """Accept rows, all or none; return how many they are and about how many bytes they hold."""
-        ...
-
-    def batch(self) -> pa.RecordBatch:
-        """Return the accepted rows as columns and forget them."""
-        ...
-
-    def repeating(self, first: pa.Table) -> list[str]:
-        """Return the columns that get a dictionary, for a file that begins with these rows."""
-        ...
-
-
-class _Unified:
-    def __init__(self) -> None:
-        self.schema = unified_schema()
-        self._records: list[Record] = []
-        self._encoder = msgspec.msgpack.Encoder()
-
-    def take(self, rows: Rows) -> tuple[int, int]:
-        if isinstance(rows, NativeRows):
-            raise TypeError("a unified segment takes records")
-        # The cheapest way to know that every value can be stored, before any is taken, and how large it is.
-        try:
-            size = len(self._encoder.encode(rows))
-        except (ValueError, OverflowError):
-            size = sum(self._size(row, index) for index, row in enumerate(rows))
-        self._records += cast("Sequence[Record]", rows)
-        return len(rows), size + _RECORD_BYTES * len(rows)
-
-    def batch(self) -> pa.RecordBatch:
-        records, self._records = self._records, []
-        return record_batch(records)
-
-    def repeating(self, first: pa.Table) -> list[str]:
-        return _REPEATING
-
-    def _size(self, row: object, index: int) -> int:
-        try:
-            return len(self._encoder.encode(row))
-        except (ValueError, OverflowError) as error:
-            raise ValueError(f"row {index} cannot be written: {error}", index) from error
-
-
-class _Native:
-    def __init__(self, columns: Mapping[str, str], *, adds_agent_id: bool) -> None:
-        self._columns = NativeColumns(columns, adds_agent_id=adds_agent_id)
-        self._adds_agent_id = adds_agent_id
-        self.schema = self._columns.schema
-        self._pages: list[NativeRows] = []
-
-    def take(self, rows: Rows) -> tuple[int, int]:
-        if not isinstance(rows, NativeRows):
-            raise TypeError("a native segment takes native rows")
-        if rows.agent_id is not None and not self._adds_agent_id:
-            raise TypeError("this provider's rows name their agent: there is no column for another")
-        self._pages.append(rows)
-        return len(rows.rows), len(b"".join(rows.rows))
-
-    def batch(self) -> pa.RecordBatch:
-        pages, self._pages = self._pages, []
-        return self._columns.batch(pages)
-
-    def repeating(self, first: pa.Table) -> list[str]:
-        # Nobody knows a provider's columns; a dictionary of unique values takes a third more time and a quarter
-        # more room.
-        some = first.slice(0, _SAMPLE_ROWS)
-        return [name for name in some.column_names if 2 * pc.count_distinct(some[name]).as_py() <= len(some)]
 
 
 class _GroupFile:
@@ -144,17 +41,16 @@ class _GroupFile:
         self, aside: Aside, schema: pa.Schema, *, compression: Compression, repeating: list[str]
     ) -> None:
         self._aside = aside
+        options: dict[str, Any] = {
+            "compression": compression,
+            "compression_level": _ZSTD_LEVEL if compression == "zstd" else None,
+            "use_dictionary": repeating,
+        }
         aside.create().close()
         with translated(aside.root, aside.path):
             # Arrow's own file: one of Python's would need the interpreter's lock for each of its writes.
             self._file = pa.OSFile(str(aside.path), "wb")
-            self._writer = pq.ParquetWriter(
-                self._file,
-                schema,
-                compression=compression,
-                compression_level=_ZSTD_LEVEL if compression == "zstd" else None,
-                use_dictionary=repeating,
-            )
+            self._writer = pq.ParquetWriter(self._file, schema, **options)
         self._given = 0
 
     @property
@@ -207,7 +103,9 @@ class ParquetSink:
     ) -> None:
         self._root = root
         self._source = source
-        self._shape: _Shape = _Unified() if columns is None else _Native(columns, adds_agent_id=adds_agent_id)
+        self._waiting: RowBuffer = (
+            UnifiedBuffer() if columns is None else NativeBuffer(columns, adds_agent_id=adds_agent_id)
+        )
         self._compression: Compression = compression
         self._steps = Steps()
         self._start()
@@ -242,7 +140,7 @@ class ParquetSink:
             OutputError: The file cannot be written; the open segment is lost.
         """
         self._steps.check()
-        count, size = self._shape.take(rows)
+        count, size = self._waiting.take(rows)
         self._rows += count
         self._waiting_rows += count
         self._waiting_bytes += size
@@ -277,7 +175,7 @@ class ParquetSink:
 
     def _convert(self) -> None:
         """Turn the waiting rows into columns, and the columns into a row group where one is due."""
-        batch = self._shape.batch()
+        batch = self._waiting.batch()
         self._waiting_rows = self._waiting_bytes = 0
         self._batches.append(batch)
         self._batch_rows += len(batch)
@@ -292,7 +190,7 @@ class ParquetSink:
             self._write_group()
 
     def _write_group(self) -> None:
-        table = pa.Table.from_batches(self._batches, schema=self._shape.schema)
+        table = pa.Table.from_batches(self._batches, schema=self._waiting.schema)
         self._opened(table).append(table.slice(0, GROUP_ROWS))
         rest = table.slice(GROUP_ROWS)
         self._batches = rest.to_batches()
@@ -300,14 +198,14 @@ class ParquetSink:
 
     def _seal(self, name: str) -> Segment:
         self._flush()
-        self._opened(self._shape.schema.empty_table()).end()
+        self._opened(self._waiting.schema.empty_table()).end()
         return self._aside.finish(source=self._source, kind="calls", name=name, rows=self._rows)
 
     def _opened(self, first: pa.Table) -> _GroupFile:
         if self._file is None:
-            repeating = self._shape.repeating(first)
+            repeating = self._waiting.repeating(first)
             self._file = _GroupFile(
-                self._aside, self._shape.schema, compression=self._compression, repeating=repeating
+                self._aside, self._waiting.schema, compression=self._compression, repeating=repeating
             )
         return self._file
 

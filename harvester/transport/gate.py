@@ -36,20 +36,27 @@ UNNAMED_PAUSE_S = 1.0
 
 
 class Pace:
-    """The shortest limit, spaced evenly by aiolimiter's leaky bucket."""
+    """The shortest limit, spaced evenly by aiolimiter's leaky bucket.
+
+    The bucket decides; when to look at it again is reckoned here, because waiting inside it spins under uvloop.
+    """
 
     def __init__(self, rate: Rate) -> None:
         per_s = rate.per_second
         burst, share = (1, SLOW_SHARE) if per_s <= SLOW_PER_S else (2, FAST_SHARE)
         self._interval_s = 1 / (per_s * share)
         self._bucket = AsyncLimiter(burst, burst * self._interval_s)
+        self._spent_at = 0.0
 
-    def wait_s(self) -> float:
-        """Return 0 where a request may go, else when to look again: half an interval, a millisecond at least."""
-        return 0.0 if self._bucket.has_capacity() else max(self._interval_s / 2, 0.001)
+    def wait_s(self, now: float) -> float:
+        """Return 0 where a request may go, else how long until the bucket has leaked one."""
+        if self._bucket.has_capacity():
+            return 0.0
+        return max(self._spent_at + self._interval_s - now, 0.001)
 
-    async def spend(self) -> None:
+    async def spend(self, now: float) -> None:
         """Count a request; returns at once after `wait_s` was 0."""
+        self._spent_at = now
         await self._bucket.acquire()
 
 
@@ -123,7 +130,7 @@ class Gate:
         for count in self._counts:
             wait = max(wait, count.wait_s(now))
         if wait <= 0 and self._pace is not None:
-            wait = self._pace.wait_s()
+            wait = self._pace.wait_s(now)
         return max(wait, 0.0)
 
     async def spend(self) -> None:
@@ -131,7 +138,7 @@ class Gate:
         for count in self._counts:
             count.spend()
         if self._pace is not None:
-            await self._pace.spend()
+            await self._pace.spend(self._clock.monotonic())
 
     def settle(self, *, hint: Hint = NOTHING, error: ProviderError | None = None) -> None:
         """Learn from an answer, or from there being none."""

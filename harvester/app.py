@@ -233,7 +233,6 @@ class Harvester:
             shape=output.shape,
             compression=output.compression,
             columns=provider.columns,
-            adds_agent_id=not provider.capabilities.names_agent,
             kind=kind,
         )
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from harvester.model import Secret, Source
-from harvester.providers import PROVIDERS, check_filters
+from harvester.providers import PROVIDERS
 from harvester.providers.base import Capabilities, Provider
 
 from .config_options import Overrides, Reach
@@ -30,6 +30,7 @@ from .config_values import (
     read_text,
     shown,
 )
+from .config_wishes import FULL, read_details, refuse_details, refuse_filter, refuse_recordings
 
 T = TypeVar("T")
 
@@ -39,7 +40,6 @@ DEFAULT_KEYS = (
     "rate", "concurrency", "details", "recordings", "filters",
 )  # fmt: skip
 SOURCE_KEYS = ("name", *DEFAULT_KEYS)
-FULL = ("full",)
 
 
 class SourceReader:
@@ -171,29 +171,50 @@ class SourceReader:
         refuse: Callable[[T], str | None],
     ) -> T:
         """Take what the provider may be unable to do: a source that asks is told, a default is noted."""
-        asked = self._take(table, key, read, nothing)
-        refusal = refuse(asked)
+        default = self._defaults.when(used=table.is_used).take(key, read, nothing)
+        refusal, default_key = refuse(default), self._defaults.key(key)
         if key in table.values:
-            if refusal is not None:
-                table.problem(key, refusal, unsupported=True)
-            return asked
-        if asked == nothing or getattr(self._options, key) is not None:
+            # It has its own, but could do what others are left out of: the default is no mistake of the file.
+            if default != nothing and refusal is None:
+                self._reaches(table, default_key, None)
+            return self._own_wish(table, key, read, nothing, refuse)
+        if default == nothing or getattr(self._options, key) is not None:
             return nothing
-        return asked if self._reaches(table, self._defaults.key(key), refusal) else nothing
+        return default if self._reaches(table, default_key, refusal) else nothing
+
+    def _own_wish(
+        self,
+        table: Table,
+        key: str,
+        read: Callable[[object], T],
+        nothing: T,
+        refuse: Callable[[T], str | None],
+    ) -> T:
+        asked = table.take(key, read, nothing)
+        refusal = refuse(asked)
+        if refusal is not None:
+            table.problem(key, refusal, unsupported=True)
+        return asked
 
     def _filters(self, table: Table, provider: Provider) -> dict[str, str]:
         nothing: dict[str, str] = {}
-        asked = self._take(table, "filters", read_filters, nothing)
+        default = self._defaults.when(used=table.is_used).take("filters", read_filters, nothing)
+        prefix = self._defaults.key("filters.")
         if "filters" in table.values:
-            for name, value in asked.items():
+            filters = table.take("filters", read_filters, nothing)
+            for name, value in filters.items():
                 refusal = refuse_filter(provider, name, value)
                 if refusal is not None:
                     table.problem(f"filters.{name}", refusal, unsupported=True)
+            able = {
+                key: value for key, value in default.items() if refuse_filter(provider, key, value) is None
+            }
+            self._fitting(table, provider, able, prefix)
         else:
-            asked = self._fitting(table, provider, asked, self._defaults.key("filters."))
-        if table.is_used:
-            asked = asked | self._fitting(table, provider, self._option_filters, "--filter ")
-        return asked
+            filters = self._fitting(table, provider, default, prefix)
+        return filters | (
+            self._fitting(table, provider, self._option_filters, "--filter ") if table.is_used else {}
+        )
 
     def _fitting(
         self, table: Table, provider: Provider, filters: Mapping[str, str], prefix: str
@@ -215,40 +236,3 @@ def read_provider(value: object) -> Provider:
     if name not in PROVIDERS:
         raise ValueError(f"no such provider {quoted(name)}; {nearest(name, PROVIDERS)}")
     return PROVIDERS[name]
-
-
-def read_details(value: object) -> tuple[str, ...]:
-    """Read true, false or a list of groups; the groups come sorted, each once."""
-    if isinstance(value, bool):
-        return FULL if value else ()
-    if not isinstance(value, list):
-        raise ValueError('must be true, false or a list of groups such as ["transcript"]')  # noqa: TRY004 - a mistake
-    groups = {read_text(one) for one in value}
-    return FULL if "full" in groups else tuple(sorted(groups))
-
-
-def refuse_details(can: Capabilities, groups: tuple[str, ...]) -> str | None:
-    """Return why a provider cannot give these groups of details, None where it can."""
-    if not groups:
-        return None
-    if can.details == "none":
-        return f"{can.title} documents no details"
-    if groups == FULL:
-        return None
-    if not can.detail_groups:
-        return f"{can.title} gives details as a whole, not by groups: details = true"
-    unknown = [group for group in groups if group not in can.detail_groups]
-    return (
-        f"no such group {quoted(unknown[0])}; {nearest(unknown[0], can.detail_groups)}" if unknown else None
-    )
-
-
-def refuse_recordings(can: Capabilities, asked: bool) -> str | None:
-    """Return why a provider cannot give recordings, None where it can or is not asked."""
-    return f"{can.title} documents no recordings" if asked and can.recordings == "none" else None
-
-
-def refuse_filter(provider: Provider, name: str, value: str) -> str | None:
-    """Return why a provider cannot filter so, None where it can."""
-    problems = check_filters(provider, {name: value})
-    return "; ".join(problems).removeprefix(f"filters.{name}: ") or None

@@ -6,6 +6,7 @@ What it prints is a config: `harvester sandbox > harvester.toml &` is all there 
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -20,7 +21,7 @@ import msgspec
 import typer
 
 from harvester.errors import OutputError, UsageError
-from harvester.sandbox import SandboxConfig, open_sandbox
+from harvester.sandbox import SandboxConfig
 
 from .options import Unread
 from .screen import Screen
@@ -87,7 +88,11 @@ def command(
     try:
         return run_async(lambda: _serve(config, screen, run or [], config_out))
     except OSError as error:
-        raise UsageError(f"--port: cannot listen on {port}: {error.strerror}; 0 takes a free one") from None
+        if error.errno not in {errno.EADDRINUSE, errno.EACCES}:
+            raise
+        raise UsageError(
+            f"--port: {port} cannot be had ({os.strerror(error.errno)}); 0 takes a free one"
+        ) from None
 
 
 def read_sandbox(
@@ -152,6 +157,9 @@ def config_text(urls: Mapping[str, str], out: Path) -> str:
 
 
 async def _serve(config: SandboxConfig, screen: Screen, run: list[str], config_out: str | None) -> int:
+    # aiohttp takes 190 ms to import, and help and mistakes need none of it.
+    from harvester.sandbox import open_sandbox  # noqa: PLC0415
+
     async with open_sandbox(config) as sandbox:
         urls = {name: sandbox.url(name) for name in _SOURCES}
         text = config_text(urls, Path.cwd() / "out")

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import anyio
+from anyio.abc import TaskStatus
 
 from harvester.clock import Clock, SystemClock
 
@@ -82,7 +84,7 @@ async def export_watched(
     failure: Exception | None = None
     report: Report | None = None
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_watch_signals, harvester, screen, view, stopped, leave)
+        await tasks.start(_watch_signals, harvester, screen, view, stopped, leave)
         if view is not None:
             tasks.start_soon(_watch_progress, harvester, view, clock or SystemClock())
         try:
@@ -97,15 +99,27 @@ async def export_watched(
 
 
 async def _watch_progress(harvester: Exporter, view: View, clock: Clock) -> None:
-    while True:
-        view.show(harvester.progress(), clock.now())
-        await clock.sleep(view.interval_s)
+    # A terminal that is gone ends the view, not the export. The last look is at the end, when all is done.
+    with suppress(OSError):
+        try:
+            while True:
+                view.show(harvester.progress(), clock.now())
+                await clock.sleep(view.interval_s)
+        finally:
+            view.show(harvester.progress(), clock.now())
 
 
 async def _watch_signals(
-    harvester: Exporter, screen: Screen, view: View | None, stopped: Stopped, leave: Callable[[int], None]
+    harvester: Exporter,
+    screen: Screen,
+    view: View | None,
+    stopped: Stopped,
+    leave: Callable[[int], None],
+    *,
+    task_status: TaskStatus[None],
 ) -> None:
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        task_status.started()
         async for number in signals:
             if stopped.signal is not None:
                 if view is not None:

@@ -89,7 +89,6 @@ class NativeBuffer:
 
     def __init__(self, columns: Mapping[str, str], *, adds_agent_id: bool) -> None:
         self._columns = NativeColumns(columns, adds_agent_id=adds_agent_id)
-        self._adds_agent_id = adds_agent_id
         self.schema = self._columns.schema
         self._pages: list[NativeRows] = []
 
@@ -97,8 +96,6 @@ class NativeBuffer:
         """Accept native rows."""
         if not isinstance(rows, NativeRows):
             raise TypeError("a native segment takes native rows")
-        if rows.agent_id is not None and not self._adds_agent_id:
-            raise TypeError("this provider's rows name their agent: there is no column for another")
         self._pages.append(rows)
         return len(rows.rows), len(b"".join(rows.rows))
 

@@ -49,7 +49,8 @@ class NativeColumns:
 
     Args:
         columns: Wire name to `string`, `bool`, `int`, `float` or `json`, in the order of the file.
-        adds_agent_id: A column `_agent_id` follows, for rows that come with an agent's id.
+        adds_agent_id: A column `_agent_id` follows, for rows that come with an agent's id; without it that is in
+            `extra`.
 
     Raises:
         ValueError: A column has the name of one of ours.
@@ -80,8 +81,11 @@ class NativeColumns:
         columns: list[Sequence[Any]] = list(zip(*map(astuple, structs), strict=True)) or [()] * width
         self._gather(columns[len(self._columns) :], extras)
         arrays = [_array(column, kind) for column, kind in zip(columns, self._columns.values(), strict=False)]
+        agents = [page.agent_id for page in pages for _ in page.rows]
         if self._adds_agent_id:
-            arrays.append(pa.array([page.agent_id for page in pages for _ in page.rows], pa.string()))
+            arrays.append(pa.array(agents, pa.string()))
+        else:
+            _add_agents(agents, extras)
         arrays.append(pa.nulls(len(rows), pa.string()))
         arrays.append(pa.array(map(extras.get, range(len(rows))), pa.string()))
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
@@ -162,6 +166,16 @@ class NativeColumns:
             ]
             if parts:
                 extras[index] = "{" + ",".join(parts) + "}"
+
+
+def _add_agents(agents: Sequence[str | None], extras: dict[int, str]) -> None:
+    """Put the agents' ids where all goes that has no column."""
+    if agents.count(None) == len(agents):
+        return
+    for index, agent in enumerate(agents):
+        if agent is not None:
+            before = extras[index][:-1] + "," if index in extras else "{"
+            extras[index] = f'{before}"_agent_id":{quoted(agent)}}}'
 
 
 _MISFIT = object()

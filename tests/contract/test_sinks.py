@@ -237,7 +237,7 @@ async def test_sink_counts_what_is_open(sink: Sink, case_: Case) -> None:
     in_file = sink.bytes
     await sink.write(case_.rows(50, 10))
     assert sink.buffered_bytes > 0
-    assert sink.bytes > in_file > 0
+    assert sink.bytes > in_file
     await sink.seal("part-0")
     assert (sink.rows, sink.bytes, sink.buffered_bytes) == (0, 0, 0)
 

@@ -20,7 +20,7 @@ from harvester.errors import HarvesterError
 from harvester.fetch import Account, Fetcher
 from harvester.job.choose import Wish, choose_jobs
 from harvester.job.ids import IdStore
-from harvester.job.lane import Lane, Shared
+from harvester.job.lane import Lane
 from harvester.job.progress import Progress
 from harvester.job.report import (
     Report,
@@ -33,6 +33,7 @@ from harvester.job.report import (
 )
 from harvester.job.run import Hook, Run, open_queue
 from harvester.job.shape import Shaper
+from harvester.job.window import Shared
 from harvester.job.write import Desk, Files, Writer
 from harvester.journal import FOLDER, Job, Journal, Store
 from harvester.model import Segment, SegmentKind
@@ -136,6 +137,7 @@ class Harvester:
             lanes,
             fetcher=fetcher,
             writer=Writer(journal, run_id, files),
+            journal=journal,
             clock=self._clock,
             max_in_flight=config.concurrency,
             hooks=self._hooks,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar, get_args
 
@@ -26,6 +26,10 @@ COMPRESSIONS: Mapping[Format, tuple[Compression, ...]] = {
     "ndjson": ("none", "gzip", "zstd"),
 }
 
+_FORMATS: tuple[Format, ...] = get_args(Format)
+_SHAPES: tuple[Shape, ...] = get_args(Shape)
+_COMPRESSIONS: tuple[Compression, ...] = get_args(Compression)
+
 
 class Output(msgspec.Struct, frozen=True):
     """Where segments go and what they are."""
@@ -40,13 +44,10 @@ class Output(msgspec.Struct, frozen=True):
 def read_output(table: Table, options: Overrides, *, folder: Path) -> tuple[Output, tuple[str, ...]]:
     """Read the table, the options before it; return notices too."""
     table.refuse_unknown(Output.__struct_fields__)
-    formats: tuple[Format, ...] = get_args(Format)
-    shapes: tuple[Shape, ...] = get_args(Shape)
-    compressions: tuple[Compression, ...] = get_args(Compression)
-    own: Format = table.take("format", _one_of(formats), "parquet")
-    shape: Shape = table.take("shape", _one_of(shapes), "unified")
+    own: Format = table.take("format", _read_format, _FORMATS[0])
+    shape: Shape = table.take("shape", _read_shape, _SHAPES[0])
     path = table.take("path", _read_path, "out")
-    asked = table.take("compression", _one_of(compressions), COMPRESSIONS[own][0])
+    asked: Compression = table.take("compression", _read_compression, COMPRESSIONS[own][0])
     if asked not in COMPRESSIONS[own]:
         table.problem("compression", f"{own} knows {', '.join(COMPRESSIONS[own])}, not {asked}")
     kind = options.format or own
@@ -71,16 +72,25 @@ def _compression(kind: Format, asked: Compression, *, is_asked: bool) -> tuple[C
     return allowed[0], (f"--format {kind}: {asked} is not for {kind}; compression is {allowed[0]}",)
 
 
-def _one_of(choices: tuple[T, ...]) -> Callable[[object], T]:
-    def read(value: object) -> T:
-        for choice in choices:
-            if value == choice:
-                return choice
-        raise ValueError(
-            f"{quoted(read_text(value))} is none of {', '.join(choices)}; {nearest(str(value), choices)}"
-        )
+def _read_format(value: object) -> Format:
+    return _one_of(_FORMATS, value)
 
-    return read
+
+def _read_shape(value: object) -> Shape:
+    return _one_of(_SHAPES, value)
+
+
+def _read_compression(value: object) -> Compression:
+    return _one_of(_COMPRESSIONS, value)
+
+
+def _one_of(choices: tuple[T, ...], value: object) -> T:
+    for choice in choices:
+        if value == choice:
+            return choice
+    raise ValueError(
+        f"{quoted(read_text(value))} is none of {', '.join(choices)}; {nearest(str(value), choices)}"
+    )
 
 
 def _read_path(value: object) -> str:

@@ -8,11 +8,6 @@ import traceback
 from .screen import Level, Screen
 
 _THRESHOLDS = {-1: logging.WARNING, 0: logging.WARNING, 1: logging.INFO, 2: logging.DEBUG}
-_BY_LEVEL: tuple[tuple[int, Level], ...] = (
-    (logging.ERROR, "error"),
-    (logging.WARNING, "warning"),
-    (logging.INFO, "info"),
-)
 # What every record has; the rest is what a call gave as `extra`, and becomes fields of a JSON line.
 _USUAL = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
@@ -26,12 +21,19 @@ class ScreenHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Show one record; a traceback only where more was asked for."""
-        level: Level = next((name for least, name in _BY_LEVEL if record.levelno >= least), "debug")
         fields = {key: value for key, value in record.__dict__.items() if key not in _USUAL}
         text = record.getMessage()
         if record.exc_info and self._screen.verbosity > 0:
             text += "\n" + "".join(traceback.format_exception(*record.exc_info)).rstrip()
-        self._screen.say(level, text, {"logger": record.name, **fields})
+        self._screen.say(_level(record.levelno), text, {"logger": record.name, **fields})
+
+
+def _level(number: int) -> Level:
+    if number >= logging.ERROR:
+        return "error"
+    if number >= logging.WARNING:
+        return "warning"
+    return "info" if number >= logging.INFO else "debug"
 
 
 def set_up_logs(screen: Screen) -> None:

@@ -115,6 +115,12 @@ def run(arguments: Sequence[str], screen: Screen) -> int:
     except BrokenPipeError:
         _drop_stdout()
         return OK
+    except SystemExit as end:
+        # Typer makes its own of a reader that left, and ends completion so.
+        if not isinstance(end.__context__, BrokenPipeError):
+            raise
+        _drop_stdout()
+        return OK
     except KeyboardInterrupt:
         return INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the last one to see it: a message and a code, no traceback

@@ -200,8 +200,9 @@ async def _run_beside(arguments: list[str], text: str) -> int:
             raise UsageError(f"{arguments[0]} cannot be run: {error.strerror}") from None
         async with child, anyio.create_task_group() as tasks:
             tasks.start_soon(_pass_on_signals, child)
-            code = await child.wait()
+            await child.wait()
             tasks.cancel_scope.cancel()
+    code = child.returncode or 0
     return code if code >= 0 else 128 - code
 
 

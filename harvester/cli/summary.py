@@ -27,6 +27,8 @@ def summary(report: Report, output: Output) -> Iterator[str]:
         yield from (f"  {line}" for line in _gap_lines(source))
     yield _work_line(report)
     yield f"report: {report_path(report, output)}"
+    if not report.segments:
+        return  # nothing to open
     names = [source.name for source in report.sources]
     yield f"output: {pattern(output, names)}"
     yield f"  {opening_line(output, names)}"

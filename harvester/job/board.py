@@ -14,7 +14,7 @@ import anyio
 
 from harvester.clock import Clock
 
-from .lane import Errand, Lane
+from .lane import Errand, Lane, Replay
 
 
 class Board:
@@ -64,7 +64,7 @@ class Board:
         self._is_stopped = True
         self._wake()
 
-    async def next(self) -> tuple[Lane, Errand] | None:
+    async def next(self) -> tuple[Lane, Errand | Replay] | None:
         """Return what to send now, its place at the gate taken; wait until there is something, None at the end.
 
         One sender at a time waits for the time or for news, the others behind it.
@@ -78,15 +78,17 @@ class Board:
                 await self._clock.wait(self._changed, self._due_in_s())
         return None
 
-    async def _take(self) -> tuple[Lane, Errand] | None:
+    async def _take(self) -> tuple[Lane, Errand | Replay] | None:
         """Take work and its place at the gate; nothing else runs between, for an open gate does not wait."""
         if self._is_stopped or (taken := self._pick()) is None:
             return None
-        taken[0].in_flight += 1
-        await taken[0].account.gate.spend()
+        lane, work = taken
+        lane.in_flight += 1
+        if isinstance(work, Errand):
+            await lane.account.gate.spend()
         return taken
 
-    def _pick(self) -> tuple[Lane, Errand] | None:
+    def _pick(self) -> tuple[Lane, Errand | Replay] | None:
         now = self._clock.monotonic()
         while self._waiting and self._waiting[0][0] <= now:
             _, count, lane = heapq.heappop(self._waiting)
@@ -103,16 +105,18 @@ class Board:
                 return lane, errand
         return None
 
-    def _from(self, lane: Lane, now: float, share: int) -> Errand | None:
+    def _from(self, lane: Lane, now: float, share: int) -> Errand | Replay | None:
         """Take from one lane, or note what it waits for."""
         if lane.in_flight >= (lane.account.source.concurrency or share):
             self._state[lane] = "idle"
             return None
+        if (replay := lane.replay_next()) is not None:
+            return replay
         wait_s = lane.account.gate.wait_s()
         if wait_s > 0:
             self._wait(lane, wait_s)
             return None
-        errand = lane.take(now)
+        errand = lane.take(now) or lane.replay_next()
         if errand is None:
             self._state[lane] = "idle"
             if (due_s := lane.due_in_s(now)) is not None:

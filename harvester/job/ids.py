@@ -2,13 +2,14 @@
 
 Ids are kept by hour of `created_at`, which does not change: lists come more or less in its order, so few hours are in
 use at a time. Those longest unused go to a scratch file of the journal once there are more than `max_ids` in memory,
-and come back when a row of theirs does. What an earlier run wrote of a window is in the journal itself.
+and come back when a row of theirs does. What an earlier run knew of a window is put in again from the digests of its
+answers.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol, cast
 
@@ -32,7 +33,7 @@ class IdJournal(Protocol):
     """Where ids go that are not in memory."""
 
     async def load_ids(self, window_id: int, hours: Sequence[int]) -> dict[int, Bucket]:
-        """Return what is kept of these hours: what was spilled, else what an earlier run wrote."""
+        """Take back what was spilled of these hours."""
         ...
 
     async def spill_ids(self, buckets: dict[tuple[int, int], Bucket]) -> None:
@@ -69,10 +70,6 @@ class IdStore:
         self._elsewhere: dict[int, set[int]] = {}
         self._buckets: OrderedDict[tuple[int, int], Bucket] = OrderedDict()
         self._hours: dict[int, set[int]] = {}
-
-    def expect(self, window_id: int, hours: Iterable[int]) -> None:
-        """Say for which hours the journal has ids of a window, from earlier runs."""
-        self._elsewhere.setdefault(window_id, set()).update(hours)
 
     async def open(self, window_id: int, hours: Collection[int]) -> dict[int, Bucket]:
         """Return the buckets of these hours, in memory from now until the next call that awaits.
@@ -146,6 +143,11 @@ class Sieve:
         self._dateless = dateless
         self._covered = covered or {}
 
+    @property
+    def has_covered(self) -> bool:
+        """Rows of some agents are left out, so that the agents of rows matter."""
+        return bool(self._covered)
+
     def sift(
         self,
         page: Keys,
@@ -167,6 +169,17 @@ class Sieve:
                 buckets[hour][call_id] = pass_number
             return range(count), Sifted(distinct=count, first=count, unknown=count)
         return self._sift_each(page, agents, buckets, pass_number)
+
+    def know(self, page: Keys, buckets: dict[int, Bucket]) -> int:
+        """Put in the rows of an answer that an earlier run saw, as known; return how many ids were added."""
+        added = 0
+        for call_id, at, hour in zip(page.ids, page.moments, page.hours, strict=True):
+            if at is None and hour != NAMELESS:
+                self._is_ours(call_id)
+            if call_id not in buckets[hour]:
+                buckets[hour][call_id] = 0
+                added += 1
+        return added
 
     def _is_all_new(self, page: Keys, buckets: dict[int, Bucket]) -> bool:
         """Return whether all rows have a moment in the window and none of their ids was ever seen: the usual case."""

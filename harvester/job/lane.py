@@ -11,23 +11,22 @@ import heapq
 import logging
 from collections import deque
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import msgspec
-from anyio.streams.memory import MemoryObjectSendStream
 
-from harvester.clock import Clock
 from harvester.errors import AccessError, ProviderError
-from harvester.fetch import Account, Fetcher, described
-from harvester.journal import NAMELESS, Counts, Job, Journal, Store, StoredWindow
+from harvester.fetch import Account, described
+from harvester.journal import Job, KeptAnswer, Store, StoredWindow
 from harvester.model import Cursor, Gap, Query, Request, Response
 
-from .ids import IdStore, Sieve
+from .ids import Sieve
 from .plan import Range, covered, windows_left
-from .report import Outcome, counts_of
-from .shape import Page, Shaper
-from .walk import Answer, Ask, Sifted, Walk
-from .write import Batch, Closing, Desk, Ended
+from .report import Outcome
+from .shape import Shaper
+from .walk import Ask, Walk
+from .window import OpenWindow, Place, Shared
+from .write import Closing, Desk
 
 MAX_OPEN = 64
 """Windows of one source that are walked at once: enough to fill every place in flight with first pages."""
@@ -37,17 +36,13 @@ RECENT = timedelta(days=3)
 
 _log = logging.getLogger("harvester")
 
-Message = Batch | Ended | Closing
 
+class Replay(msgspec.Struct):
+    """An answer of an earlier run that a walk asks for: it is in the journal, and nothing is sent."""
 
-class OpenWindow(msgspec.Struct):
-    """A window that is being walked, and what it came to so far."""
-
-    stored: StoredWindow
-    walk: Walk
-    sieve: Sieve
-    query: Query
-    kept: Counts
+    opened: OpenWindow
+    ask: Ask
+    kept: KeptAnswer
 
 
 class Errand(msgspec.Struct):
@@ -58,17 +53,6 @@ class Errand(msgspec.Struct):
     ask: Ask | None = None
     page: int = 0
     attempt: int = 1
-
-
-class Shared(msgspec.Struct, frozen=True):
-    """What all lanes of a run use."""
-
-    fetcher: Fetcher
-    journal: Journal
-    ids: IdStore
-    out: MemoryObjectSendStream[Message]
-    clock: Clock
-    page_size: int = 100
 
 
 class Lane:
@@ -98,9 +82,10 @@ class Lane:
         self._names: dict[str, str | None] = {}
         self._listed: set[str] = set()
         self._by_agent: dict[str | None, list[StoredWindow]] = {}
-        self._earlier: dict[int, tuple[int, int]] = {}
+        self._restored: dict[int, OpenWindow] = {}
         self._todo: deque[StoredWindow] = deque()
         self._open: dict[int, OpenWindow] = {}
+        self._replaying: deque[OpenWindow] = deque()
         self._errands: deque[Errand] = deque()
         self._retries: list[tuple[float, int, Errand]] = []
         self._retry_count = 0
@@ -161,10 +146,11 @@ class Lane:
         begun, new = windows_left(agents, self.wanted, relevant)
         lined_up = {window.id for window in self._todo} | self._open.keys()
         begun = [window for window in begun if window.id not in lined_up]
-        earlier = await self._shared.journal.run(Store.count_ids, [window.id for window in begun])
-        for window_id, (calls, nameless, hours) in earlier.items():
-            self._earlier[window_id] = (calls, nameless)
-            self._shared.ids.expect(window_id, hours)
+        await self._shared.journal.run(Store.reopen, [window.id for window in begun])
+        for window in begun:
+            window.state = "open"
+            if kept := await self._shared.journal.run(Store.answers, window.id):
+                self._restored[window.id] = await self._restore(window, kept)
         added = await self._shared.journal.run(Store.add_windows, self.job.id, new)
         for window in added:
             self._store(window)
@@ -208,6 +194,22 @@ class Lane:
         """Return when the next request to be sent again is due; None where there is none."""
         return max(self._retries[0][0] - now, 0.0) if self._retries else None
 
+    def replay_next(self) -> Replay | None:
+        """Return an answer that a walk asks for and an earlier run had; it needs no place at the gate."""
+        if self.outcome is not None:
+            return None
+        while self._replaying:
+            opened = self._replaying[0]
+            while opened.has_journaled and (ask := opened.walk.next()) is not None:
+                if (kept := opened.journaled(ask)) is not None:
+                    return Replay(opened, ask, kept)
+                self._errands.append(self._errand(opened, ask))
+            if opened.has_journaled and self.in_flight:
+                return None  # what the walk asks next depends on an answer on its way
+            opened.forget_journaled()
+            self._replaying.popleft()
+        return None
+
     def take(self, now: float) -> Errand | None:
         """Return the next request, None where that depends on an answer or on time."""
         if self.outcome is not None:
@@ -217,9 +219,12 @@ class Lane:
         if self._errands:
             return self._errands.popleft()
         opened = self._largest() or self._open_next()
-        if opened is None or (ask := opened.walk.next()) is None:
+        if opened is None or opened.has_journaled or (ask := opened.walk.next()) is None:
             return None
-        return Errand(self.account.provider.list_request(opened.query, ask.cursor), opened=opened, ask=ask)
+        return self._errand(opened, ask)
+
+    def _errand(self, opened: OpenWindow, ask: Ask) -> Errand:
+        return Errand(self.account.provider.list_request(opened.query, ask.cursor), opened, ask)
 
     def _largest(self) -> OpenWindow | None:
         """Return the window with the most left to ask, so that all finish together."""
@@ -232,28 +237,37 @@ class Lane:
         if not self._todo or len(self._open) >= MAX_OPEN:
             return None
         stored = self._todo.popleft()
-        source, window = self.account.source, stored.window
-        calls, nameless = self._earlier.pop(stored.id, (0, 0))
-        opened = OpenWindow(
-            stored=stored,
-            walk=Walk(
-                window,
-                page_size=self._shared.page_size,
-                by_order=self.account.provider.capabilities.range_by == "order",
-                ends_now=window.until > self._shared.clock.now() - RECENT,
-            ),
-            sieve=Sieve(
-                window,
-                stored.id,
-                dateless=self._dateless,
-                covered=self._covered if window.agent_id is None else None,
-            ),
-            query=Query(window, source.filters, source.details),
-            kept=Counts(written=calls, quarantined=nameless, passes=stored.counts.passes),
-        )
-        self.written += calls - stored.counts.written
+        opened = self._restored.pop(stored.id, None)
+        if opened is None:
+            opened = self._opened(stored)
+        elif opened.has_journaled:
+            self._replaying.append(opened)
         self._open[stored.id] = opened
         return opened
+
+    async def _restore(self, stored: StoredWindow, kept: Sequence[KeptAnswer]) -> OpenWindow:
+        opened = self._opened(stored)
+        await opened.restore(kept)
+        self.written += opened.kept.written - stored.counts.written
+        return opened
+
+    def _opened(self, stored: StoredWindow) -> OpenWindow:
+        source, window = self.account.source, stored.window
+        walk = Walk(
+            window,
+            page_size=self._shared.page_size,
+            by_order=self.account.provider.capabilities.range_by == "order",
+            ends_now=window.until > self._shared.clock.now() - RECENT,
+        )
+        sieve = Sieve(
+            window,
+            stored.id,
+            dateless=self._dateless,
+            covered=self._covered if window.agent_id is None else None,
+        )
+        place = Place(self.job.id, self.desk, self._shaper, self._names.get(window.agent_id or ""))
+        query = Query(window, source.filters, source.details)
+        return OpenWindow(stored, query, walk=walk, sieve=sieve, place=place, shared=self._shared)
 
     # What comes back.
 
@@ -285,63 +299,28 @@ class Lane:
 
     async def _receive_page(self, errand: Errand, opened: OpenWindow, response: Response) -> None:
         assert errand.ask is not None
-        if opened.stored.id not in self._open:
-            return
-        page = self._shaper.read(response.body, keys_only=errand.ask.is_probe)
-        sifted = Sifted()
-        if not errand.ask.is_probe:
-            sifted = await self._write_new(opened, page, errand.request, response.received_at)
-        opened.walk.take(errand.ask, Answer(page.listing, page.ids, page.moments, sifted))
-        if opened.walk.is_done:
-            await self._end(opened)
+        if opened.stored.id in self._open:
+            before = opened.kept.written
+            await opened.receive(errand.ask, response.body, response.received_at)
+            self.written += opened.kept.written - before
+            await self._end_if_done(opened)
 
-    async def _write_new(
-        self, opened: OpenWindow, page: Page, request: Request, fetched_at: datetime
-    ) -> Sifted:
-        """Hand over the rows of a page that are new to the output."""
-        hours = set(page.hours)
-        agents = self._shaper.agents(page) if self._covered else None
-        buckets = await self._shared.ids.open(opened.stored.id, hours)
-        new, sifted = opened.sieve.sift(page, agents, buckets, opened.walk.passes)
-        opened.kept.duplicates += sifted.repeated
-        if new:
-            await self._hand_over(opened, page, new, request, fetched_at)
-        await self._shared.ids.settle(sifted.first)
-        return sifted
+    async def replay(self, replay: Replay) -> None:
+        """Take an answer from the journal; one that cannot be read there is asked for again."""
+        opened = replay.opened
+        before = opened.kept.written
+        try:
+            await opened.replay(replay.ask, replay.kept)
+        except (ValueError, ProviderError) as error:
+            _log.warning("an answer in the journal cannot be read, asking again: %s", error)
+            self._errands.append(self._errand(opened, replay.ask))
+        self.written += opened.kept.written - before
+        await self._end_if_done(opened)
 
-    async def _hand_over(
-        self, opened: OpenWindow, page: Page, new: Sequence[int], request: Request, fetched_at: datetime
-    ) -> None:
-        agent_id = opened.stored.window.agent_id
-        ids: dict[int, list[str]] = {}
-        for i in new:
-            ids.setdefault(page.hours[i], []).append(page.ids[i])
-        nameless = len(ids.get(NAMELESS, ()))
-        opened.kept.written += len(new) - nameless
-        opened.kept.quarantined += nameless
-        self.written += len(new) - nameless
-        quarantined = self._shaper.quarantined(
-            page, new, endpoint=request.endpoint, agent_id=agent_id, fetched_at=fetched_at
-        )
-        self.damaged += len({line.call_id for line in quarantined if line.call_id is not None})
-        name = self._names.get(agent_id or "")
-        rows = self._shaper.rows(page, new, agent_id=agent_id, agent_name=name, fetched_at=fetched_at)
-        await self._shared.out.send(
-            Batch(self.desk, opened.stored.id, rows=rows, ids=ids, quarantined=quarantined)
-        )
-
-    async def _end(self, opened: OpenWindow) -> None:
-        """Hand over that a window is done, after the last of its rows."""
-        walk, stored = opened.walk, opened.stored
-        if self._open.pop(stored.id, None) is None:
-            return
-        self._shared.ids.forget(stored.id)
-        opened.kept.passes += walk.passes
-        counts_of(walk.total, unread=walk.unread, given=walk.given, missing=walk.missing, kept=opened.kept)
-        stored.counts = opened.kept
-        stored.gaps = [*walk.gaps, *_row_gaps(stored)]
-        stored.state = "gap" if stored.gaps else "complete"
-        await self._shared.out.send(Ended(self.desk, stored))
+    async def _end_if_done(self, opened: OpenWindow) -> None:
+        if opened.walk.is_done and self._open.pop(opened.stored.id, None) is not None:
+            self.damaged += opened.damaged
+            await opened.end()
 
     # What does not come back.
 
@@ -366,8 +345,7 @@ class Lane:
         else:
             assert errand.ask is not None
             errand.opened.walk.lose(errand.ask, str(error))
-            if errand.opened.walk.is_done:
-                await self._end(errand.opened)
+            await self._end_if_done(errand.opened)
 
     def _break(self, error: ProviderError) -> None:
         """End the source: the rest of it is one gap, and the windows stay open for the next run."""
@@ -380,31 +358,17 @@ class Lane:
             self._break(error)
 
     async def _lose_agent(self, opened: OpenWindow, error: ProviderError) -> None:
-        stored = opened.stored
-        if self._open.pop(stored.id, None) is None:
-            return
-        self._shared.ids.forget(stored.id)
-        window = stored.window
-        stored.state = "gap"
-        stored.counts = opened.kept
-        stored.gaps = [
-            Gap(
-                kind="agent",
-                agent_id=window.agent_id,
-                since=window.since,
-                until=window.until,
-                message=str(error),
-            )
-        ]
-        await self._shared.out.send(Ended(self.desk, stored))
+        if self._open.pop(opened.stored.id, None) is not None:
+            await opened.lose(str(error))
 
     # The end.
 
     async def close(self, *, is_interrupted: bool) -> None:
         """Hand over that the source has ended, and settle its outcome."""
         self.is_closed = True
-        for opened in self._open.values():
+        for opened in (*self._open.values(), *self._restored.values()):
             opened.stored.counts = opened.kept
+            self.damaged += opened.damaged
         if self.outcome is None:
             self.outcome = self._outcome(is_interrupted=is_interrupted)
         is_whole = self.outcome in {"complete", "gaps"}
@@ -418,13 +382,3 @@ class Lane:
         if lost and not self.written and all(gap.kind == "agent" for window in lost for gap in window.gaps):
             return "failed" if len(lost) == len(self.stored) else "gaps"
         return "gaps" if lost or self.gaps else "complete"
-
-
-def _row_gaps(stored: StoredWindow) -> list[Gap]:
-    count, window = stored.counts.quarantined, stored.window
-    if not count:
-        return []
-    message = f"{count} rows are no JSON object or have no id; they are whole in quarantine"
-    return [
-        Gap(kind="row", agent_id=window.agent_id, since=window.since, until=window.until, message=message)
-    ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from datetime import datetime
+from itertools import pairwise
 
 from harvester.model import Window
 
@@ -23,22 +24,28 @@ class Bisection:
         self._total = total
         self._first_at = first_at
         self._first_size = first_size
-        self._looked: tuple[str, datetime] | None = None
+        self._looked = first_at
+        self._known = {first_size - 1: first_at}
         self._steps = self._search()
         self.begin = 0
         self.end = total
-        self.tail_id = ""
         self.index: int | None = next(self._steps)
 
-    def learn(self, call_id: str, created_at: datetime) -> None:
-        """Take the row at `index`; then `index` is the next to look at, None once both ends are found."""
-        self._looked = (call_id, created_at)
+    def learn(self, created_at: datetime) -> bool:
+        """Take the row at `index`; then `index` is the next to look at, None once both ends are found.
+
+        Returns:
+            False where the rows looked at so far are in no order.
+        """
+        assert self.index is not None
+        self._known[self.index] = self._looked = created_at
         self.index = next(self._steps, None)
+        found = [at for _, at in sorted(self._known.items())]
+        return all(a <= b for a, b in pairwise(found))
 
     def _search(self) -> Generator[int, None, None]:
         yield self._total - 1
-        assert self._looked is not None
-        self.tail_id, tail_at = self._looked
+        tail_at = self._looked
         since, until = self._window.since, self._window.until
         if since is not None and self._first_at < since:
             self.begin = yield from self._first_at_or_after(since, self._first_size)
@@ -50,8 +57,7 @@ class Bisection:
         while lo < hi:
             middle = (lo + hi) // 2
             yield middle
-            assert self._looked is not None
-            if self._looked[1] >= moment:
+            if self._looked >= moment:
                 hi = middle
             else:
                 lo = middle + 1

@@ -17,13 +17,18 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 from harvester.clock import Clock
 from harvester.errors import HarvesterError, ProviderError
 from harvester.fetch import Fetcher
+from harvester.journal import Journal
 
 from .board import Board
-from .lane import Errand, Lane, Message
+from .lane import Errand, Lane, Replay
+from .window import Message
 from .write import Writer
 
 QUEUE_PAGES = 16
 """Pages between the senders and the writer: enough that neither starves, few enough to be no memory."""
+
+FLUSH_S = 0.2
+"""How long an answer waits for others to be made durable with it; the promise is a second."""
 
 Hook = Callable[[Lane, Errand], None]
 
@@ -40,6 +45,7 @@ class Run:
         lanes: The sources, started.
         fetcher: What sends.
         writer: What writes; it holds the other end of the lanes' queue.
+        journal: What keeps answers until they are written.
         clock: The time that waits go by.
         max_in_flight: Requests in flight, all lanes together.
         hooks: Called after each answer that was taken.
@@ -51,6 +57,7 @@ class Run:
         *,
         fetcher: Fetcher,
         writer: Writer,
+        journal: Journal,
         clock: Clock,
         max_in_flight: int,
         hooks: Sequence[Hook] = (),
@@ -59,6 +66,7 @@ class Run:
         self._lanes = lanes
         self._fetcher = fetcher
         self._writer = writer
+        self._journal = journal
         self._clock = clock
         self._max_in_flight = max_in_flight
         self._hooks = hooks
@@ -87,11 +95,13 @@ class Run:
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._writer.run, received)
-                async with sent:
+                async with sent, anyio.create_task_group() as beside:
+                    beside.start_soon(self._flush)
                     await self._send_all()
                     for lane in self._lanes:
                         if not lane.is_closed:
                             await lane.close(is_interrupted=self.is_interrupted)
+                    beside.cancel_scope.cancel()
         except BaseExceptionGroup as group:
             raise _first(group) from group
 
@@ -106,22 +116,36 @@ class Run:
         while (taken := await self._board.next()) is not None:
             await self._settle(*taken)
 
-    async def _settle(self, lane: Lane, errand: Errand) -> None:
+    async def _settle(self, lane: Lane, work: Errand | Replay) -> None:
+        """Carry out one piece of work, and go on with what it makes possible."""
+        try:
+            if isinstance(work, Replay):
+                await lane.replay(work)
+            else:
+                await self._fetch(lane, work)
+        finally:
+            lane.in_flight -= 1
+        if lane.has_work:
+            self._board.changed(lane)
+        else:
+            self._board.remove(lane)
+            await lane.close(is_interrupted=False)
+
+    async def _fetch(self, lane: Lane, errand: Errand) -> None:
         """Send one request and give its lane what comes back."""
         try:
             response = await self._fetcher.attempt(lane.account, errand.request)
             await lane.receive(errand, response)
         except ProviderError as error:
             await lane.fail(errand, error, self._clock.monotonic())
-        finally:
-            lane.in_flight -= 1
         for hook in self._hooks:
             hook(lane, errand)
-        if lane.has_work:
-            self._board.changed(lane)
-        else:
-            self._board.remove(lane)
-            await lane.close(is_interrupted=False)
+
+    async def _flush(self) -> None:
+        """Make answers durable as they come."""
+        while True:
+            await self._clock.sleep(FLUSH_S)
+            await self._journal.flush()
 
 
 def _first(group: BaseExceptionGroup) -> BaseException:

@@ -2,7 +2,7 @@
 
 The order in `_commit` is the whole of it: seal aside, enter in the journal, publish. A run that stops between any two
 of these steps is finished by the next one (`Files.recover`): what the journal knows is put in place, whatever else lies
-aside is deleted, and windows without their entry are walked again.
+aside is deleted, and answers whose rows are in no segment are read again from the journal.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import anyio.to_thread
 import msgspec
 from anyio.streams.memory import MemoryObjectReceiveStream
 
-from harvester.journal import Commit, Journal, Store, StoredWindow
+from harvester.journal import AnswerKey, Commit, Journal, Store, StoredWindow
 from harvester.model import NativeRows, Quarantined, Segment
 from harvester.record import Record
 from harvester.sinks.base import SinkFactory
@@ -25,18 +25,19 @@ SEGMENT_ROWS = 1_000_000
 SEGMENT_BYTES = 128 * 1024 * 1024
 WAITING_BYTES = 64 * 1024 * 1024
 """The budget for the rows waiting in all open segments together."""
-WAITING_IDS = 20_000
-"""Ids of written rows that wait for the journal; about 3 MB."""
 
 
 class Batch(msgspec.Struct):
-    """The new rows of one page on their way to the sink; `ids` are theirs by hour, quarantined whole or not."""
+    """What one answer brings: its new rows on their way to the sink, and its key, which they are covered by.
+
+    `dateless` are the ids of new rows without a moment.
+    """
 
     desk: Desk
-    window_id: int
+    key: AnswerKey
     rows: Sequence[Sequence[Record] | NativeRows]
-    ids: dict[int, list[str]]
     quarantined: Sequence[Quarantined]
+    dateless: Sequence[str] = ()
 
 
 class Ended(msgspec.Struct):
@@ -74,8 +75,8 @@ class Desk:
         self.is_aside = is_aside
         self.calls = open_sink(source, "calls")
         self.quarantine = open_sink(source, "quarantine")
-        self.ids: dict[tuple[int, int], list[str]] = {}
-        self.ids_waiting = 0
+        self.answers: list[AnswerKey] = []
+        self.dateless: dict[str, int] = {}
         self.ended: list[StoredWindow] = []
 
     @property
@@ -144,20 +145,12 @@ class Writer:
         if batch.quarantined:
             await desk.quarantine.write(batch.quarantined)
         self._waiting_bytes += desk.buffered_bytes - before
-        await self._keep_ids(desk, batch)
+        desk.answers.append(batch.key)
+        desk.dateless.update(dict.fromkeys(batch.dateless, batch.key.window_id))
         if desk.is_full:
             await self._commit(desk)
         elif self._waiting_bytes > WAITING_BYTES:
             await self._relieve()
-
-    async def _keep_ids(self, desk: Desk, batch: Batch) -> None:
-        """Collect the ids of the rows written; too many of them wait in the journal, void until the commit."""
-        for hour, ids in batch.ids.items():
-            desk.ids.setdefault((batch.window_id, hour), []).extend(ids)
-            desk.ids_waiting += len(ids)
-        if desk.ids_waiting >= WAITING_IDS:
-            waiting, desk.ids, desk.ids_waiting = desk.ids, {}, 0
-            await self._journal.run(Store.keep_ids, desk.job_id, waiting)
 
     async def _relieve(self) -> None:
         """Give the rows of the fullest open segment to its file."""
@@ -180,10 +173,11 @@ class Writer:
         """Commit a source's open segments with the windows they complete."""
         self._waiting_bytes -= desk.buffered_bytes
         segments = await self._seal(desk, is_last=is_last)
-        commit = Commit(segments=segments, ids=_of_open_windows(desk), windows=desk.ended)
-        if segments or commit.windows or commit.ids:
+        commit = Commit(segments, desk.answers, desk.ended, desk.dateless)
+        if segments or desk.ended or desk.answers:
+            await self._journal.flush()
             await self._journal.run(Store.commit, desk.job_id, commit, is_aside=desk.is_aside)
-        desk.ids, desk.ids_waiting, desk.ended = {}, 0, []
+        desk.answers, desk.ended, desk.dateless = [], [], {}
         if segments and not desk.is_aside:
             await self._files.publish(segments)
 
@@ -228,7 +222,6 @@ class Files:
 
     async def recover(self) -> None:
         """Finish what an earlier run left half-done, before anything else is written."""
-        await self._journal.run(Store.void_ids)
         await self.settle()
         known = await self._journal.run(Store.lying_aside)
         await self.remove(await anyio.to_thread.run_sync(_strangers, self._root, known))
@@ -236,12 +229,6 @@ class Files:
     async def remove(self, paths: Sequence[str]) -> None:
         """Remove files of the output; those already gone are fine."""
         await anyio.to_thread.run_sync(_remove, self._root, paths)
-
-
-def _of_open_windows(desk: Desk) -> dict[tuple[int, int], list[str]]:
-    """Return the ids that the journal must keep: those of windows that go on."""
-    complete = {window.id for window in desk.ended if window.state == "complete"}
-    return {key: ids for key, ids in desk.ids.items() if key[0] not in complete or key[1] < 0}
 
 
 def _strangers(root: Path, known: set[str]) -> list[str]:

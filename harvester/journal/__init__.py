@@ -1,9 +1,13 @@
 """What was fetched and which segments are committed: the only truth on resuming.
 
-One SQLite database in `_harvester/` below the output, owned by one thread and locked against a second run. The order
-that makes exactly-once is: a segment is written aside and made durable, entered here in one transaction with the
-windows it completes and the ids of those still open, and only then renamed into place. Opening the journal finishes
-the renames it knows and deletes whatever else lies aside.
+One SQLite database and the bodies of answers in `_harvester/` below the output, owned by one thread and locked against
+a second run. The order that makes exactly-once is: an answer is made durable within a second of its coming; a segment
+is written aside and made durable, entered here in one transaction with the answers whose rows it holds and the windows
+it completes, and only then renamed into place. Resuming finishes the renames the journal knows, deletes whatever else
+lies aside, and feeds the answers that no segment holds through the same code as fresh ones.
+
+An answer keeps its digest until its window is complete, also when its body is gone: that is how a resumed walk knows
+what is in segments already and where it stood.
 
 A source has one current job. `--fresh` begins another generation of it beside, whose segments stay aside until the
 exchange: one transaction that dooms the old segments and enters the new, after which the files only follow.
@@ -21,19 +25,36 @@ from typing import Concatenate, ParamSpec, TypeVar
 from harvester.errors import JournalError, OutputError
 
 from .lock import Lock
-from .nouns import DATELESS, NAMELESS, Commit, Counts, Job, JobSpec, JobState, StoredWindow
+from .nouns import (
+    DATELESS,
+    NAMELESS,
+    AnswerKey,
+    Commit,
+    Counts,
+    Digest,
+    Job,
+    JobSpec,
+    JobState,
+    KeptAnswer,
+    NewAnswer,
+    StoredWindow,
+)
 from .store import Store
 
 __all__ = [
     "DATELESS",
     "FOLDER",
     "NAMELESS",
+    "AnswerKey",
     "Commit",
     "Counts",
+    "Digest",
     "Job",
     "JobSpec",
     "JobState",
     "Journal",
+    "KeptAnswer",
+    "NewAnswer",
     "Store",
     "StoredWindow",
 ]
@@ -42,6 +63,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 FOLDER = "_harvester"
+MAX_WAITING_BYTES = 16 * 1024 * 1024
+"""Of answers that are not durable yet: a bound of memory, not of time."""
 
 
 class Journal:
@@ -55,6 +78,8 @@ class Journal:
         self._store = store
         self._lock = lock
         self._executor = executor
+        self._waiting: list[NewAnswer] = []
+        self._waiting_bytes = 0
 
     @classmethod
     async def open(cls, root: Path, *, holder: str) -> Journal:
@@ -110,6 +135,19 @@ class Journal:
                 f"the journal is damaged: {error}; export into another folder with --out"
             ) from error
 
+    async def keep(self, answer: NewAnswer) -> None:
+        """Hand over an answer to be made durable by the next `flush`; waits only where too many bytes wait already."""
+        self._waiting.append(answer)
+        self._waiting_bytes += len(answer.body)
+        if self._waiting_bytes >= MAX_WAITING_BYTES:
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Make durable what was handed over so far."""
+        if self._waiting:
+            answers, self._waiting, self._waiting_bytes = self._waiting, [], 0
+            await self.run(Store.keep, answers)
+
     async def load_ids(self, window_id: int, hours: Sequence[int]) -> dict[int, dict[str, int]]:
         """Return the ids kept of a window's hours."""
         return await self.run(Store.load_ids, window_id, hours)
@@ -120,6 +158,7 @@ class Journal:
 
     async def aclose(self) -> None:
         """Close the database and let go of the output."""
+        await self.flush()
         await self.run(Store.close)
         self._executor.shutdown()
         self._lock.close()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -23,10 +23,8 @@ FRAMES_HELD = 4
 LEVEL = 1
 
 
-class Place(tuple[int, int, int, int, int]):
-    """Where a body is: file, offset and length of its frame in the file, its start and length in the frame."""
-
-    __slots__ = ()
+Place = tuple[int, int, int, int, int]
+"""Where a body is: file, offset and length of its frame in the file, its start and length in the frame."""
 
 
 class Bodies:
@@ -68,7 +66,7 @@ class Bodies:
         self._current[job_id] = (number, end)
         return places
 
-    def read(self, place: Sequence[int]) -> bytes:
+    def read(self, place: Place) -> bytes:
         """Return a body.
 
         Raises:
@@ -94,20 +92,11 @@ class Bodies:
         """Begin another file with the next answer of a job, so that this one can go when it is not needed."""
         self._current.pop(job_id, None)
 
-    def is_current(self, number: int) -> bool:
-        """Return whether a file is still appended to."""
-        return any(number == current for current, _ in self._current.values())
-
-    def drop(self, numbers: Iterable[int]) -> None:
-        """Remove files."""
-        for number in numbers:
-            with suppress(FileNotFoundError):
-                self._path(number).unlink()
-
-    def drop_others(self, known: Iterable[int]) -> None:
-        """Remove the files that no answer is in, left by a run that was killed."""
-        kept = {self._path(number).name for number in known}
-        if self._folder.is_dir():
+    def drop_unless(self, needed: Collection[int]) -> None:
+        """Remove the files that are neither needed nor appended to, whoever wrote them."""
+        kept = {self._path(number).name for number in needed}
+        kept |= {self._path(number).name for number, _ in self._current.values()}
+        with suppress(FileNotFoundError):
             for path in self._folder.iterdir():
                 if path.name not in kept:
                     path.unlink()
@@ -133,7 +122,7 @@ def _groups(bodies: Sequence[bytes]) -> Iterable[list[bytes]]:
 def _places(number: int, offset: int, length: int, group: Sequence[bytes]) -> Iterable[Place]:
     start = 0
     for body in group:
-        yield Place((number, offset, length, start, len(body)))
+        yield (number, offset, length, start, len(body))
         start += len(body)
 
 

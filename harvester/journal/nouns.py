@@ -75,12 +75,59 @@ class Job(msgspec.Struct):
     gaps: list[Gap]
 
 
+class AnswerKey(msgspec.Struct, frozen=True):
+    """Which list answer: of a window, in a pass of its walk, at a cursor; a probe is of a single row."""
+
+    window_id: int
+    pass_number: int
+    page: int
+    size: int
+    is_probe: bool = False
+
+
+class Digest(msgspec.Struct, frozen=True, array_like=True):
+    """What a walk needs of an answer, without its body.
+
+    `nameless` are the indices of rows that are no calls; `written` and `quarantined` count its rows that were new to
+    the output.
+    """
+
+    total: int | None
+    size: int | None
+    page: int | None
+    has_more: bool | None
+    ids: list[str]
+    moments: list[datetime | None]
+    nameless: list[int]
+    written: int
+    quarantined: int
+    received_at: datetime
+
+
+class KeptAnswer(msgspec.Struct):
+    """An answer of an open window in the journal; `place` None: its rows are in a committed segment."""
+
+    key: AnswerKey
+    place: tuple[int, int, int, int, int] | None
+
+
+class NewAnswer(msgspec.Struct):
+    """An answer on its way to the journal; a probe's body is not needed again."""
+
+    job_id: int
+    key: AnswerKey
+    digest: Digest
+    body: bytes
+
+
 class Commit(msgspec.Struct):
     """What becomes true in one transaction.
 
-    `ids` are of windows that stay open: (window, hour) to the ids written. `windows` are those that ended.
+    `answers` are those whose rows are all in segments from now on, `windows` those that ended, `dateless` the ids of
+    rows without a moment that were written, by window.
     """
 
     segments: list[Segment] = []
-    ids: dict[tuple[int, int], list[str]] = {}
+    answers: list[AnswerKey] = []
     windows: list[StoredWindow] = []
+    dateless: dict[str, int] = {}

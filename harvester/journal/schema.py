@@ -1,6 +1,7 @@
 """The journal's tables.
 
 Moments are whole microseconds since 1970, UTC. `since` is NULL for "all before", `agent_id` NULL for a whole account.
+`file` of an answer is NULL once its rows are in a committed segment; what is left of it is its digest.
 """
 
 VERSION = "1"
@@ -13,7 +14,7 @@ CREATE TABLE run (
 ) WITHOUT ROWID;
 CREATE TABLE job (
     id INTEGER PRIMARY KEY, source TEXT NOT NULL, state TEXT NOT NULL, spec BLOB NOT NULL, until INTEGER NOT NULL,
-    is_listed INTEGER NOT NULL DEFAULT 0, parts INTEGER NOT NULL DEFAULT 0, commits INTEGER NOT NULL DEFAULT 0,
+    is_listed INTEGER NOT NULL DEFAULT 0, parts INTEGER NOT NULL DEFAULT 0,
     run_id TEXT, outcome TEXT, gaps BLOB, UNIQUE (source, state)
 );
 CREATE TABLE agent (
@@ -29,8 +30,14 @@ CREATE TABLE segment (
     sha256 TEXT NOT NULL, aside TEXT NOT NULL, state TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX segment_of_job ON segment (job_id);
-CREATE TABLE ids (
-    window_id INTEGER NOT NULL, hour INTEGER NOT NULL, job_id INTEGER NOT NULL, commits INTEGER NOT NULL,
-    ids BLOB NOT NULL, PRIMARY KEY (window_id, hour, commits)
+CREATE TABLE dateless (
+    job_id INTEGER NOT NULL, call_id TEXT NOT NULL, window_id INTEGER NOT NULL, PRIMARY KEY (job_id, call_id)
 ) WITHOUT ROWID;
+CREATE TABLE answer (
+    window_id INTEGER NOT NULL, pass INTEGER NOT NULL, page INTEGER NOT NULL, size INTEGER NOT NULL,
+    is_probe INTEGER NOT NULL, job_id INTEGER NOT NULL, digest BLOB NOT NULL,
+    file INTEGER, offset INTEGER, length INTEGER, start INTEGER, bytes INTEGER,
+    PRIMARY KEY (window_id, pass, page, size, is_probe)
+) WITHOUT ROWID;
+CREATE INDEX answer_in_file ON answer (file) WHERE file IS NOT NULL;
 """

@@ -10,11 +10,24 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import zstandard
 
 from harvester.errors import JournalError, OutputError
 from harvester.model import Agent, Gap, Segment, Window
 
-from .nouns import DATELESS, NAMELESS, Commit, Counts, Job, JobSpec, JobState, StoredWindow
+from .answers import Bodies
+from .nouns import (
+    AnswerKey,
+    Commit,
+    Counts,
+    Digest,
+    Job,
+    JobSpec,
+    JobState,
+    KeptAnswer,
+    NewAnswer,
+    StoredWindow,
+)
 from .schema import SCHEMA, VERSION
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -46,6 +59,9 @@ class Store:
                 sqlite3.connect(":memory:") if is_read_only else _open_scratch(folder / "scratch.db")
             )
             self._prepare(is_read_only=is_read_only)
+            self._compressor = zstandard.ZstdCompressor(level=1)
+            (last,) = self._db.execute("SELECT max(file) FROM answer").fetchone()
+            self._bodies = Bodies(folder, (last or 0) + 1)
         except sqlite3.OperationalError as error:
             raise OutputError(f"the journal {path} cannot be written: {error}") from error
         except sqlite3.DatabaseError as error:
@@ -145,7 +161,7 @@ class Store:
         return [aside if state == "aside" else path for path, aside, state in rows]
 
     def _delete_job(self, job_id: int) -> None:
-        for table in ("agent", "window", "segment", "ids"):
+        for table in ("agent", "window", "segment", "answer", "dateless"):
             self._db.execute(f"DELETE FROM {table} WHERE job_id = ?", (job_id,))  # noqa: S608 - our own names
         self._db.execute("DELETE FROM job WHERE id = ?", (job_id,))
 
@@ -191,6 +207,13 @@ class Store:
                 added.append(StoredWindow(cursor.lastrowid, window, "open", Counts(), []))
         return added
 
+    def reopen(self, window_ids: Sequence[int]) -> None:
+        """Enter that windows which ended with a gap are walked again."""
+        with self._transaction():
+            self._db.executemany(
+                "UPDATE window SET state = 'open' WHERE id = ?", [(window_id,) for window_id in window_ids]
+            )
+
     # Segments.
 
     def next_part(self, job_id: int) -> int:
@@ -200,50 +223,104 @@ class Store:
         ).fetchone()
         return int(part)
 
-    def keep_ids(self, job_id: int, ids: dict[tuple[int, int], list[str]]) -> None:
-        """Enter ids of the rows that the job's next commit will hold; without it they are void."""
-        with self._transaction():
-            self._insert_ids(job_id, ids)
-
     def commit(self, job_id: int, commit: Commit, *, is_aside: bool) -> None:
-        """Enter segments, the windows they complete and the ids of the others, in one transaction."""
+        """Enter segments, the answers they hold and the windows they complete, in one transaction."""
         state = "aside" if is_aside else "entered"
         with self._transaction():
-            self._insert_ids(job_id, commit.ids)
             for segment in commit.segments:
                 self._db.execute(
                     "INSERT INTO segment VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                     (segment.path, job_id, segment.kind, segment.rows, segment.bytes, segment.sha256, segment.aside,
                      state),
                 )  # fmt: skip
+            self._db.executemany(
+                "UPDATE answer SET file = NULL"
+                " WHERE window_id = ? AND pass = ? AND page = ? AND size = ? AND is_probe = ?",
+                [msgspec.structs.astuple(key) for key in commit.answers],
+            )
+            self._db.executemany(
+                "INSERT OR IGNORE INTO dateless VALUES (?, ?, ?)",
+                [(job_id, call_id, window_id) for call_id, window_id in commit.dateless.items()],
+            )
             for ended in commit.windows:
                 self._end_window(ended)
-            self._db.execute("UPDATE job SET commits = commits + 1 WHERE id = ?", (job_id,))
-
-    def _insert_ids(self, job_id: int, ids: dict[tuple[int, int], list[str]]) -> None:
-        if not ids:
-            return
-        (commits,) = self._db.execute("SELECT commits FROM job WHERE id = ?", (job_id,)).fetchone()
-        for (window_id, hour), fresh in ids.items():
-            key = (window_id, hour, commits)
-            known = self._db.execute(
-                "SELECT ids FROM ids WHERE window_id = ? AND hour = ? AND commits = ?", key
-            ).fetchone()
-            every = fresh if known is None else msgspec.msgpack.decode(known[0], type=list[str]) + fresh
-            self._db.execute(
-                "INSERT OR REPLACE INTO ids (window_id, hour, commits, job_id, ids) VALUES (?, ?, ?, ?, ?)",
-                (*key, job_id, msgspec.msgpack.encode(every)),
-            )
+        self._bodies.roll(job_id)
+        self._drop_bodies()
 
     def _end_window(self, ended: StoredWindow) -> None:
+        """A window with a gap keeps its digests: what it has is known when it is walked again."""
         self._db.execute(
             "UPDATE window SET state = ?, counts = ?, gaps = ? WHERE id = ?",
             (ended.state, msgspec.json.encode(ended.counts), msgspec.json.encode(ended.gaps), ended.id),
         )
         if ended.state == "complete":
-            # Rows without a moment keep their ids for good, so that a wider range does not double them.
-            self._db.execute("DELETE FROM ids WHERE window_id = ? AND hour != ?", (ended.id, DATELESS))
+            self._db.execute("DELETE FROM answer WHERE window_id = ?", (ended.id,))
         self._scratch.execute("DELETE FROM spilled WHERE window_id = ?", (ended.id,))
+
+    # Answers.
+
+    def keep(self, answers: Sequence[NewAnswer]) -> None:
+        """Make answers durable: their bodies, then where they are."""
+        places: dict[int, tuple[int, int, int, int, int]] = {}
+        jobs = {answer.job_id for answer in answers}
+        for job_id in jobs:
+            kept = [
+                at for at, answer in enumerate(answers) if answer.job_id == job_id and not answer.key.is_probe
+            ]
+            if kept:
+                placed = self._bodies.append(job_id, [answers[at].body for at in kept])
+                places.update(zip(kept, placed, strict=True))
+        none = (None,) * 5
+        with self._transaction():
+            self._db.executemany(
+                "INSERT OR REPLACE INTO answer VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (*msgspec.structs.astuple(answer.key), answer.job_id, self._pack(answer.digest),
+                     *places.get(at, none))
+                    for at, answer in enumerate(answers)
+                ],
+            )  # fmt: skip
+
+    def _pack(self, digest: Digest) -> bytes:
+        return self._compressor.compress(msgspec.msgpack.encode(digest))
+
+    def answers(self, window_id: int) -> list[KeptAnswer]:
+        """Return which answers of a window are kept, by pass and page."""
+        rows = self._db.execute(
+            "SELECT window_id, pass, page, size, is_probe, file, offset, length, start, bytes FROM answer"
+            " WHERE window_id = ? ORDER BY pass, page",
+            (window_id,),
+        )
+        return [
+            KeptAnswer(
+                AnswerKey(row[0], row[1], row[2], row[3], is_probe=bool(row[4])),
+                None if row[5] is None else row[5:10],
+            )
+            for row in rows
+        ]
+
+    def digest(self, key: AnswerKey) -> Digest:
+        """Return the digest of an answer that is kept."""
+        (packed,) = self._db.execute(
+            "SELECT digest FROM answer WHERE window_id = ? AND pass = ? AND page = ? AND size = ? AND is_probe = ?",
+            msgspec.structs.astuple(key),
+        ).fetchone()
+        return msgspec.msgpack.decode(zstandard.decompress(packed), type=Digest)
+
+    def body(self, place: tuple[int, int, int, int, int]) -> bytes:
+        """Return the body of an answer.
+
+        Raises:
+            ValueError: It is not there as it was written.
+        """
+        return self._bodies.read(place)
+
+    def _drop_bodies(self) -> None:
+        """Remove the files in which no answer is needed any more."""
+        needed = {
+            file for (file,) in self._db.execute("SELECT DISTINCT file FROM answer WHERE file IS NOT NULL")
+        }
+        self._bodies.drop_unless(needed)
 
     def segments(self, job_id: int) -> list[Segment]:
         """Return the committed segments of a job, in the order of their names."""
@@ -305,53 +382,18 @@ class Store:
 
     # Ids.
 
-    def void_ids(self) -> None:
-        """Forget ids whose segment was never committed."""
-        self._db.execute("DELETE FROM ids WHERE commits >= (SELECT commits FROM job WHERE id = ids.job_id)")
-
-    def count_ids(self, window_ids: Sequence[int]) -> dict[int, tuple[int, int, list[int]]]:
-        """Return what earlier runs wrote of windows: how many calls, how many rows without an id, and their hours."""
-        counts: dict[int, tuple[int, int, list[int]]] = {}
-        for window_id in window_ids:
-            calls = nameless = 0
-            hours: list[int] = []
-            for hour, ids in self._db.execute("SELECT hour, ids FROM ids WHERE window_id = ?", (window_id,)):
-                count = len(msgspec.msgpack.decode(ids, type=list[str]))
-                calls += count * (hour != NAMELESS)
-                nameless += count * (hour == NAMELESS)
-                hours.append(hour)
-            counts[window_id] = (calls, nameless, hours)
-        return counts
-
     def dateless_ids(self, job_id: int) -> dict[str, int]:
         """Return the ids of a job's rows without a moment, by the window that wrote them."""
-        rows = self._db.execute(
-            "SELECT window_id, ids FROM ids WHERE job_id = ? AND hour = ?", (job_id, DATELESS)
-        )
-        return {
-            call_id: window_id
-            for window_id, ids in rows
-            for call_id in msgspec.msgpack.decode(ids, type=list[str])
-        }
+        return dict(self._db.execute("SELECT call_id, window_id FROM dateless WHERE job_id = ?", (job_id,)))
 
     def load_ids(self, window_id: int, hours: Sequence[int]) -> dict[int, dict[str, int]]:
-        """Return what is kept of hours: what was spilled in this run, else what earlier runs wrote (as pass 0)."""
+        """Take back what was spilled of these hours."""
         found: dict[int, dict[str, int]] = {}
         for hour in hours:
-            spilled = self._scratch.execute(
+            row = self._scratch.execute(
                 "DELETE FROM spilled WHERE window_id = ? AND hour = ? RETURNING ids", (window_id, hour)
             ).fetchone()
-            if spilled is not None:
-                found[hour] = msgspec.msgpack.decode(spilled[0], type=dict[str, int])
-                continue
-            rows = self._db.execute(
-                "SELECT i.ids FROM ids i JOIN job j ON j.id = i.job_id"
-                " WHERE i.window_id = ? AND i.hour = ? AND i.commits < j.commits",
-                (window_id, hour),
-            )
-            found[hour] = {
-                call_id: 0 for (ids,) in rows for call_id in msgspec.msgpack.decode(ids, type=list[str])
-            }
+            found[hour] = {} if row is None else msgspec.msgpack.decode(row[0], type=dict[str, int])
         return found
 
     def spill_ids(self, buckets: dict[tuple[int, int], dict[str, int]]) -> None:

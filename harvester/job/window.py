@@ -1,0 +1,255 @@
+"""One window on its way: what to ask for it, what becomes of the answers, and what an earlier run left of it.
+
+An answer is sifted, handed to the journal, then its new rows to the writer, then to the walk: in this order, so that
+what a segment holds is in the journal before the segment is, and a window ends after the last of its rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+from anyio.streams.memory import MemoryObjectSendStream
+
+from harvester.clock import Clock
+from harvester.fetch import Fetcher
+from harvester.journal import (
+    DATELESS,
+    NAMELESS,
+    AnswerKey,
+    Counts,
+    Digest,
+    Journal,
+    KeptAnswer,
+    NewAnswer,
+    Store,
+    StoredWindow,
+)
+from harvester.model import Gap, Listing, Query
+
+from .ids import IdStore, Sieve, hour_of
+from .report import counts_of
+from .shape import Page, Shaper
+from .walk import Answer, Ask, Sifted, Walk
+from .write import Batch, Closing, Desk, Ended
+
+Message = Batch | Ended | Closing
+
+
+class Shared(msgspec.Struct, frozen=True):
+    """What all lanes of a run use."""
+
+    fetcher: Fetcher
+    journal: Journal
+    ids: IdStore
+    out: MemoryObjectSendStream[Message]
+    clock: Clock
+    page_size: int = 100
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where the rows of a window go, and what makes them."""
+
+    job_id: int
+    desk: Desk
+    shaper: Shaper
+    agent_name: str | None = None
+
+
+class OpenWindow:
+    """A window that is being walked, and what it came to so far.
+
+    Args:
+        stored: The window as the journal knows it.
+        query: What its requests ask.
+        walk: What decides which pages to ask for.
+        sieve: What tells new rows from the others.
+        place: Where its rows go.
+        shared: What all lanes use.
+    """
+
+    def __init__(
+        self,
+        stored: StoredWindow,
+        query: Query,
+        *,
+        walk: Walk,
+        sieve: Sieve,
+        place: Place,
+        shared: Shared,
+    ) -> None:
+        self.stored = stored
+        self.walk = walk
+        self.query = query
+        self.kept = Counts()
+        self.damaged = 0
+        self._sieve = sieve
+        self._place = place
+        self._shared = shared
+        self._journaled: dict[AnswerKey, KeptAnswer] = {}
+        # Passes of walks that ended with a gap: their answers are known, and have numbers of their own.
+        self._passes_before = stored.counts.passes
+
+    async def restore(self, answers: Sequence[KeptAnswer]) -> None:
+        """Take what an earlier run kept.
+
+        The ids of rows in segments come first, all of them: an answer that no segment holds may bring them again.
+        """
+        for answer in answers:
+            if answer.place is None and not answer.key.is_probe:
+                digest = await self._shared.journal.run(Store.digest, answer.key)
+                self.kept.written += digest.written
+                self.kept.quarantined += digest.quarantined
+                page = _page_of(digest)
+                buckets = await self._shared.ids.open(self.stored.id, set(page.hours))
+                await self._shared.ids.settle(self._sieve.know(page, buckets))
+        self._journaled = {
+            answer.key: answer for answer in answers if answer.key.pass_number > self._passes_before
+        }
+
+    @property
+    def has_journaled(self) -> bool:
+        """Answers of an earlier run are left that the walk may ask for."""
+        return bool(self._journaled)
+
+    def journaled(self, ask: Ask) -> KeptAnswer | None:
+        """Return the answer to what the walk asks if an earlier run had it."""
+        return self._journaled.pop(self._key(ask), None)
+
+    def forget_journaled(self) -> None:
+        """Give up what is left: the walk went another way."""
+        self._journaled.clear()
+
+    async def receive(self, ask: Ask, body: bytes, received_at: datetime, *, is_kept: bool = False) -> None:
+        """Take an answer; its new rows are handed over.
+
+        Args:
+            ask: What was asked.
+            body: The answer.
+            received_at: When it came.
+            is_kept: It is in the journal already.
+
+        Raises:
+            MalformedError: It is not what the documents say; nothing was taken.
+        """
+        page = self._place.shaper.read(body, keys_only=ask.is_probe)
+        new, sifted = ([], Sifted()) if ask.is_probe else await self._sift(page)
+        written = sum(page.calls[i] is not None for i in new) if page.problems else len(new)
+        self.kept.written += written
+        self.kept.quarantined += len(new) - written
+        key = self._key(ask)
+        if not is_kept:
+            digest = _digest(page, received_at, written=written, quarantined=len(new) - written)
+            await self._shared.journal.keep(NewAnswer(self._place.job_id, key, digest, body))
+        if not ask.is_probe:
+            await self._hand_over(key, page, new, received_at)
+        self._take(ask, page, sifted)
+
+    async def replay(self, ask: Ask, kept: KeptAnswer) -> None:
+        """Take an answer of an earlier run from the journal.
+
+        Raises:
+            ValueError: Its body is damaged; nothing was taken.
+            MalformedError: It cannot be read any more; nothing was taken.
+        """
+        journal = self._shared.journal
+        digest = await journal.run(Store.digest, kept.key)
+        if kept.place is not None:
+            body = await journal.run(Store.body, kept.place)
+            await self.receive(ask, body, digest.received_at, is_kept=True)
+            return
+        page = _page_of(digest)
+        _, sifted = ([], Sifted()) if ask.is_probe else await self._sift(page)
+        self._take(ask, page, sifted)
+
+    async def end(self) -> None:
+        """Hand over that the window is done, after the last of its rows."""
+        walk = self.walk
+        counts_of(walk.total, unread=walk.unread, given=walk.given, missing=walk.missing, kept=self.kept)
+        await self._end([*walk.gaps, *self._row_gaps()])
+
+    async def lose(self, message: str) -> None:
+        """Hand over that the window's agent cannot be asked."""
+        window = self.stored.window
+        await self._end(
+            [
+                Gap(
+                    kind="agent",
+                    agent_id=window.agent_id,
+                    since=window.since,
+                    until=window.until,
+                    message=message,
+                )
+            ]
+        )
+
+    async def _end(self, gaps: list[Gap]) -> None:
+        self._shared.ids.forget(self.stored.id)
+        stored = self.stored
+        self.kept.passes = self._passes_before + self.walk.passes
+        stored.counts, stored.gaps, stored.state = self.kept, gaps, "gap" if gaps else "complete"
+        await self._shared.out.send(Ended(self._place.desk, stored))
+
+    def _key(self, ask: Ask) -> AnswerKey:
+        pass_number = self._passes_before + self.walk.passes
+        return AnswerKey(self.stored.id, pass_number, ask.cursor.page, ask.cursor.size, ask.is_probe)
+
+    def _take(self, ask: Ask, page: Page, sifted: Sifted) -> None:
+        self.kept.duplicates += sifted.repeated
+        self.walk.take(ask, Answer(page.listing, page.ids, page.moments, sifted))
+
+    async def _sift(self, page: Page) -> tuple[Sequence[int], Sifted]:
+        ids, sieve = self._shared.ids, self._sieve
+        buckets = await ids.open(self.stored.id, set(page.hours))
+        agents = self._place.shaper.agents(page) if sieve.has_covered else None
+        new, sifted = sieve.sift(page, agents, buckets, self.walk.passes)
+        await ids.settle(sifted.first)
+        return new, sifted
+
+    async def _hand_over(self, key: AnswerKey, page: Page, new: Sequence[int], received_at: datetime) -> None:
+        place, agent_id = self._place, self.stored.window.agent_id
+        quarantined = place.shaper.quarantined(
+            page, new, endpoint="list calls", agent_id=agent_id, fetched_at=received_at
+        )
+        self.damaged += len({line.call_id for line in quarantined if line.call_id is not None})
+        rows = place.shaper.rows(
+            page, new, agent_id=agent_id, agent_name=place.agent_name, fetched_at=received_at
+        )
+        dateless = [page.ids[i] for i in new if page.hours[i] == DATELESS] if DATELESS in page.hours else ()
+        await self._shared.out.send(Batch(place.desk, key, rows, quarantined, dateless))
+
+    def _row_gaps(self) -> list[Gap]:
+        count, window = self.kept.quarantined, self.stored.window
+        if not count:
+            return []
+        message = f"{count} rows are no JSON object or have no id; they are whole in quarantine"
+        return [
+            Gap(kind="row", agent_id=window.agent_id, since=window.since, until=window.until, message=message)
+        ]
+
+
+def _digest(page: Page, received_at: datetime, *, written: int, quarantined: int) -> Digest:
+    listing = page.listing
+    return Digest(
+        listing.total,
+        listing.size,
+        listing.page,
+        listing.has_more,
+        page.ids,
+        page.moments,
+        [i for i, hour in enumerate(page.hours) if hour == NAMELESS] if page.problems else [],
+        written,
+        quarantined,
+        received_at,
+    )
+
+
+def _page_of(digest: Digest) -> Page:
+    """Return an answer as its digest has it: without its rows, but as many."""
+    nothing = msgspec.Raw(b"")
+    listing = Listing([nothing] * len(digest.ids), digest.total, digest.size, digest.page, digest.has_more)
+    hours = [DATELESS if at is None else hour_of(at) for at in digest.moments]
+    for index in digest.nameless:
+        hours[index] = NAMELESS
+    return Page(listing, [None] * len(digest.ids), digest.ids, digest.moments, hours, [])

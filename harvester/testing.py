@@ -1,0 +1,312 @@
+"""Doubles we ship, for whoever tests what is built on harvester: no network, no files, no waiting.
+
+`FakeTransport` answers as it is told, `FakeClock` moves when everybody waits, `MemoryOutput` keeps what an output
+folder would hold.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from inspect import isawaitable
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import msgspec
+
+from harvester.clock import Clock
+from harvester.errors import OutputError, ProviderError
+from harvester.model import NativeRows, Quarantined, Request, Response, Segment, SegmentKind
+from harvester.record import Record
+from harvester.sinks import Rows
+from harvester.transport.base import Target
+
+START = datetime(2026, 4, 1, 12, tzinfo=UTC)
+"""When a FakeClock begins unless it is told otherwise."""
+
+
+class FakeClock:
+    """A Clock that stands still while there is work and moves on when everybody waits, to the next who is due.
+
+    So an hour's pause takes no time. Work in threads is not seen: the clock may move on meanwhile.
+
+    Args:
+        start: The moment it begins at.
+    """
+
+    def __init__(self, start: datetime = START) -> None:
+        self._start = start
+        self._passed_s = 0.0
+        self._waiting: dict[asyncio.Task[Any], tuple[float, Callable[[], bool]]] = {}
+
+    def monotonic(self) -> float:
+        """Return the seconds passed since the start."""
+        return self._passed_s
+
+    def now(self) -> datetime:
+        """Return the moment."""
+        return self._start + timedelta(seconds=self._passed_s)
+
+    def advance(self, by_s: float) -> None:
+        """Let time pass; whoever is due goes on at the next turn of the loop."""
+        self._passed_s += by_s
+
+    async def sleep(self, delay_s: float) -> None:
+        """Wait `delay_s` seconds of this clock."""
+        await self._wait(delay_s, lambda: False)
+
+    async def wait(self, event: anyio.Event, timeout_s: float | None) -> None:
+        """Wait for the event, at most `timeout_s` seconds of this clock; None is for ever."""
+        if timeout_s is None:
+            await event.wait()
+        else:
+            await self._wait(timeout_s, event.is_set)
+
+    async def _wait(self, delay_s: float, is_over: Callable[[], bool]) -> None:
+        due = self._passed_s + delay_s
+        task = asyncio.current_task()
+        assert task is not None
+        self._waiting[task] = (due, is_over)
+        try:
+            await anyio.lowlevel.checkpoint()
+            while self._passed_s < due and not is_over():
+                await anyio.lowlevel.checkpoint()
+                if self._is_quiet():
+                    self._passed_s = min(due for due, _ in self._waiting.values())
+        finally:
+            del self._waiting[task]
+
+    def _is_quiet(self) -> bool:
+        """Return whether nobody can go on before time does."""
+        if any(due <= self._passed_s or is_over() for due, is_over in self._waiting.values()):
+            return False
+        return all(_is_blocked(task) for task in asyncio.all_tasks() if task not in self._waiting)
+
+
+def _is_blocked(task: asyncio.Task[Any]) -> bool:
+    # As anyio's own `wait_all_tasks_blocked` tells it, which waits in real time between two looks.
+    waiter = getattr(task, "_fut_waiter", None)
+    return waiter is not None and not waiter.done()
+
+
+Reply = Response | ProviderError
+Answerer = Callable[[Target, Request], Reply | Awaitable[Reply]]
+
+
+def reply(
+    body: object = b"",
+    *,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+    received_at: datetime = START,
+) -> Response:
+    """Return an answer to script.
+
+    Args:
+        body: Bytes as they are, anything else as JSON.
+        status: The HTTP status.
+        headers: By their names as the documents write them.
+        received_at: When it came; a FakeTransport with a clock sets it.
+    """
+    data = body if isinstance(body, bytes) else msgspec.json.encode(body)
+    return Response(status, dict(headers or {}), data, received_at)
+
+
+class FakeTransport:
+    """A Transport that answers as it is told, and remembers what it was asked.
+
+    Args:
+        answers: A function of what is asked, or the answers one after another; an error among them is raised.
+        clock: What an answer's time is read from and its latency goes by.
+        latency_s: How long each answer takes.
+    """
+
+    def __init__(
+        self, answers: Answerer | Iterable[Reply], *, clock: Clock | None = None, latency_s: float = 0.0
+    ) -> None:
+        self._answerer = answers if callable(answers) else _one_after_another(answers)
+        self._clock = clock
+        self._latency_s = latency_s
+        self.sent: list[tuple[Target, Request]] = []
+        self.sent_at: list[float] = []
+        self.in_flight = 0
+        self.most_in_flight = 0
+        self.is_closed = False
+
+    @property
+    def requests(self) -> list[Request]:
+        """What was asked, in order."""
+        return [request for _, request in self.sent]
+
+    async def send(self, target: Target, request: Request) -> Response:
+        """Return, or raise, what is next."""
+        self.sent.append((target, request))
+        self.sent_at.append(0.0 if self._clock is None else self._clock.monotonic())
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        try:
+            if self._clock is not None and self._latency_s:
+                await self._clock.sleep(self._latency_s)
+            else:
+                await anyio.lowlevel.checkpoint()
+            answer = self._answerer(target, request)
+            if isawaitable(answer):
+                answer = await answer
+        finally:
+            self.in_flight -= 1
+        return self._stamped(answer)
+
+    def _stamped(self, answer: Reply) -> Response:
+        if isinstance(answer, ProviderError):
+            raise answer
+        if self._clock is None:
+            return answer
+        return msgspec.structs.replace(answer, received_at=self._clock.now(), elapsed_s=self._latency_s)
+
+    async def aclose(self) -> None:
+        """Remember that it was closed."""
+        self.is_closed = True
+
+
+def _one_after_another(answers: Iterable[Reply]) -> Answerer:
+    left = iter(answers)
+
+    def answer(_target: Target, request: Request) -> Reply:
+        try:
+            return next(left)
+        except StopIteration:
+            raise AssertionError(f"asked once more than there are answers: {request.endpoint}") from None
+
+    return answer
+
+
+Row = Record | Quarantined | NativeRows
+
+
+class MemoryOutput:
+    """What an output folder would hold, kept in memory; a SinkFactory.
+
+    `aside` and `published` hold the rows of segments, by the path of the segment: sealed, and visible.
+    """
+
+    def __init__(self) -> None:
+        self.aside: dict[str, list[Row]] = {}
+        self.published: dict[str, list[Row]] = {}
+
+    def __call__(self, source: str, kind: SegmentKind) -> MemorySink:
+        """Open a sink."""
+        return MemorySink(self, source, kind)
+
+    def records(self, source: str) -> list[Record]:
+        """Return the unified records of a source that are visible, segment by segment."""
+        return [row for row in self._rows(f"calls/{source}/") if isinstance(row, Record)]
+
+    def native(self, source: str) -> list[dict[str, Any]]:
+        """Return the native rows of a source that are visible, decoded; the agent that was added is `_agent_id`."""
+        found: list[dict[str, Any]] = []
+        for page in self._rows(f"calls/{source}/"):
+            assert isinstance(page, NativeRows)
+            added = {} if page.agent_id is None else {"_agent_id": page.agent_id}
+            found += [msgspec.json.decode(row, type=dict[str, Any]) | added for row in page.rows]
+        return found
+
+    def quarantined(self, source: str) -> list[Quarantined]:
+        """Return the lines of a source's quarantine that are visible."""
+        return [row for row in self._rows(f"quarantine/{source}/") if isinstance(row, Quarantined)]
+
+    def _rows(self, folder: str) -> list[Row]:
+        return [
+            row for path in sorted(self.published) if path.startswith(folder) for row in self.published[path]
+        ]
+
+
+class MemorySink:
+    """One source's way into segments that are kept in memory; see `sinks.base.Sink`.
+
+    Args:
+        output: Where sealed segments go.
+        source: The source's name.
+        kind: `calls` or `quarantine`.
+    """
+
+    def __init__(
+        self, output: MemoryOutput | None = None, source: str = "memory", kind: SegmentKind = "calls"
+    ) -> None:
+        self.output = output or MemoryOutput()
+        self._source = source
+        self._kind = kind
+        self._is_closed = False
+        self._clear()
+
+    def _clear(self) -> None:
+        self._held: list[Row] = []
+        self._lines: list[bytes] = []
+
+    @property
+    def rows(self) -> int:
+        """Rows in the open segment."""
+        return len(self._lines)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of the open segment as lines."""
+        return sum(map(len, self._lines))
+
+    @property
+    def buffered_bytes(self) -> int:
+        """All of them: nothing is ever given to a file."""
+        return self.bytes
+
+    async def write(self, rows: Rows) -> None:
+        """Append rows to the open segment."""
+        self._check()
+        if isinstance(rows, NativeRows):
+            self._held.append(rows)
+            self._lines += map(bytes, rows.rows)
+        else:
+            self._held += rows
+            self._lines += map(msgspec.json.encode, rows)
+
+    async def flush(self) -> None:
+        """Do nothing: there is no file."""
+
+    async def seal(self, name: str) -> Segment:
+        """End the open segment: whole, not yet visible."""
+        self._check()
+        path = f"{self._kind}/{self._source}/{name}.memory"
+        data = b"\n".join([*self._lines, b""])
+        self.output.aside[path] = self._held
+        sealed = Segment(
+            source=self._source,
+            kind=self._kind,
+            path=path,
+            rows=self.rows,
+            bytes=len(data),
+            sha256=hashlib.sha256(data).hexdigest(),
+            aside=f"_harvester/aside/{name}.memory",
+        )
+        self._clear()
+        return sealed
+
+    async def publish(self, segment: Segment) -> None:
+        """Make a sealed segment visible; repeating it changes nothing.
+
+        Raises:
+            OutputError: It was never sealed.
+        """
+        if segment.path in self.output.aside:
+            self.output.published[segment.path] = self.output.aside.pop(segment.path)
+        elif segment.path not in self.output.published:
+            raise OutputError(f"{segment.path} is neither aside nor in place")
+
+    async def aclose(self) -> None:
+        """Discard what was not sealed."""
+        self._is_closed = True
+        self._clear()
+
+    def _check(self) -> None:
+        if self._is_closed:
+            raise OutputError("this sink is closed; open another")

@@ -1,0 +1,146 @@
+"""How high one quantity may go: requests within a second, within a minute, or at once. Pure: time is an argument.
+
+A quantity is refused at a height. Heights that have worked cannot be the reason for a refusal; a height that never
+worked can. So each refusal is put to the quantities in turn, and the first that stands at such a height is held there.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+CUTS = (0.95, 0.9, 0.8, 0.7)
+"""What is taken off, one after another, where a held quantity is refused all the same: a server that counts by the
+calendar or fills a bucket lets more pass at first than it goes on with. Together they halve it, which is the most that
+a calendar can mislead by; a quantity that is refused at half of its height as well is not the reason."""
+
+PROBE_PER_S2 = 0.01
+"""A probe rises by 1 % times the square of its seconds: slowly past the limit as it is believed, then fast."""
+
+BEYOND = 1.05
+"""So much above where it was refused is no error of counting: the limit is elsewhere, or gone."""
+
+CERTAIN = 0.002
+"""A refusal has a reason if the chance that it has none is smaller than this."""
+
+MIXED_UP = 0.98
+"""Arrivals shift by milliseconds on the way, so that a count of many is not exact."""
+
+
+class Verdict(Enum):
+    """What a quantity says of a refusal."""
+
+    MINE = "mine"
+    """It was this one, and what had to be done about it is done."""
+
+    MAYBE = "maybe"
+    """It may have been, and is believed at the next of the same height."""
+
+    NOT_MINE = "not mine"
+    """It has worked at this height."""
+
+    CLEARED = "cleared"
+    """It was held for earlier refusals, but holding did not help: they come whatever is done."""
+
+
+class Ceiling:
+    """What is known of one quantity.
+
+    Args:
+        lowest_alone: A single refusal below this height proves nothing: one more is waited for.
+        hold_s: How long a height is kept before more is tried.
+        cut_every_s: Refusals within so many seconds count as one.
+    """
+
+    def __init__(self, *, lowest_alone: float, hold_s: float, cut_every_s: float) -> None:
+        self.limit: float | None = None
+        self.best = 0.0
+        self.is_confirmed = False
+        self._lowest_alone = lowest_alone
+        self._first_hold_s = self._hold_s = hold_s
+        self._cut_every_s = cut_every_s
+        self._held_at = 0.0
+        self._cut_at = 0.0
+        self._cuts = 0
+        self._refused_at = 0.0
+        self._strikes = 0
+
+    def allowed(self, now: float) -> float | None:
+        """Return the height that is allowed: where it was refused, and a little more while probing; None for any."""
+        if self.limit is None:
+            return None
+        probing_s = max(now - self._held_at - self._hold_s, 0.0)
+        return self.limit * (1 + PROBE_PER_S2 * probing_s**2)
+
+    def is_probing(self, now: float) -> bool:
+        """Return whether more than the limit is tried."""
+        return self.limit is not None and now > self._held_at + self._hold_s
+
+    def worked(self, height: float) -> None:
+        """Learn that a request got through at this height."""
+        self.best = max(self.best, height)
+        if height > self._refused_at:
+            self._strikes = 0
+        if self.limit is not None and height > self.limit * BEYOND + 1:
+            self.lift()
+
+    def lift(self) -> None:
+        """Forget the limit, not what has worked."""
+        self.limit = None
+        self._cuts = 0
+        self._hold_s = self._first_hold_s
+        self.is_confirmed = False
+
+    def restore(self) -> None:
+        """Take back the cuts: the refusals had another reason."""
+        if self.limit is not None and self._cuts:
+            self.limit = max(self.limit, self.best)
+            self._cuts = 0
+
+    def judge(self, height: float, now: float, *, chance: float, pause_s: float) -> Verdict:
+        """Judge a refusal.
+
+        Args:
+            height: Where the quantity stood, the refused request not counted.
+            now: The moment.
+            chance: The share of requests that are refused for no reason at all.
+            pause_s: What a refusal costs: the longer, the longer it is until one is risked again.
+        """
+        if self.limit is None:
+            return self._suspect(height, now, chance, pause_s)
+        if self.is_probing(now) and height >= self.limit * MIXED_UP:
+            self._hold(min(height, self.allowed(now) or height), now, pause_s, times=2)
+            self.is_confirmed = True
+            return Verdict.MINE
+        if height < self.limit * CUTS[-1] ** 2:
+            return Verdict.NOT_MINE
+        return self._cut(now)
+
+    def _suspect(self, height: float, now: float, chance: float, pause_s: float) -> Verdict:
+        if height < max(self.best * MIXED_UP, 1):
+            return Verdict.NOT_MINE
+        self._strikes = self._strikes + 1 if height >= self._refused_at * MIXED_UP else 1
+        self._refused_at = height
+        needed = CERTAIN if height >= self._lowest_alone else CERTAIN * 0.05
+        if max(chance, CERTAIN * 0.5) ** self._strikes > needed:
+            return Verdict.MAYBE
+        self._hold(height, now, pause_s, times=1)
+        return Verdict.MINE
+
+    def _hold(self, height: float, now: float, pause_s: float, *, times: int) -> None:
+        self.limit = height
+        self.best = max(self.best, height) if times == 1 else height
+        self._cuts = self._strikes = 0
+        self._held_at = self._cut_at = now + pause_s
+        self._hold_s *= times
+
+    def _cut(self, now: float) -> Verdict:
+        assert self.limit is not None
+        if now < self._cut_at + self._cut_every_s:
+            return Verdict.MINE
+        if self._cuts == len(CUTS):
+            self.lift()
+            return Verdict.CLEARED
+        self.limit *= CUTS[self._cuts]
+        self._cuts += 1
+        self._cut_at = self._held_at = now
+        return Verdict.MINE

@@ -275,6 +275,7 @@ async def _source_report(journal: Journal, lane: Lane, run_id: str) -> SourceRep
         agents=await journal.run(Store.agents, lane.job.id),
         gaps=lane.gaps,
     )
+    report.written_now = lane.written_now
     report.requests, report.retries, report.throttled = account.requests, account.retries, account.throttled
     await journal.run(Store.end_job, lane.job.id, run_id, outcome, lane.gaps)
     return report

@@ -9,7 +9,7 @@ import msgspec
 
 from harvester.config import Output
 
-from .words import counted, lasting, paced, several, stamped
+from .words import counted, lasting, several, stamped
 
 if TYPE_CHECKING:
     from harvester.job.report import Report, SourceReport
@@ -59,10 +59,15 @@ def _work_line(report: Report) -> str:
         ends = [source.until for source in report.sources if source.until is not None]
         up_to = f" up to {stamped(min(ends))}" if ends else ""
         return f"nothing to do: complete{up_to}; --fresh exports again"
-    pace = f", {paced(totals.requests / report.elapsed_s)}" if report.elapsed_s > 0 else ""
+    pace = (
+        f", {counted(round(totals.written_now / report.elapsed_s))} calls/s" if report.elapsed_s > 0 else ""
+    )
     refused = f", {several(totals.throttled, 'time')} told to slow down" if totals.throttled else ""
     again = f", {several(totals.retries, 'retry', 'retries')}" if totals.retries else ""
-    return f"{several(totals.requests, 'request')} in {lasting(report.elapsed_s)}{pace}{again}{refused}"
+    return (
+        f"{several(totals.written_now, 'call')} by {several(totals.requests, 'request')} in "
+        f"{lasting(report.elapsed_s)}{pace}{again}{refused}"
+    )
 
 
 def _source_line(source: SourceReport, width: int) -> str:

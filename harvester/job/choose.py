@@ -74,7 +74,7 @@ async def _choose(
         return current
     if fresh is not None:
         await files.remove(await journal.run(Store.drop_job, fresh.id))
-    state: JobState = "fresh" if current is not None else "current"
+    state: JobState = "fresh" if is_fresh else "current"
     return await journal.run(Store.begin_job, name, spec, now, state=state)
 
 

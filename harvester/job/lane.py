@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Sequence
 from datetime import timedelta
 
+import anyio
 import msgspec
 
 from harvester.errors import AccessError, ProviderError
@@ -72,6 +73,7 @@ class Lane:
         self.desk = desk
         self.in_flight = 0
         self.written = 0
+        self.written_now = 0
         self.damaged = 0
         self.outcome: Outcome | None = None
         self.is_closed = False
@@ -81,6 +83,7 @@ class Lane:
         self._shared = shared
         self._names: dict[str, str | None] = {}
         self._listed: set[str] = set()
+        self._is_listing = False
         self._by_agent: dict[str | None, list[StoredWindow]] = {}
         self._restored: dict[int, OpenWindow] = {}
         self._todo: deque[StoredWindow] = deque()
@@ -133,6 +136,7 @@ class Lane:
         return agents if self.job.is_listed and (begun or not new) else None
 
     def _list_agents(self, page: int) -> None:
+        self._is_listing = True
         cursor = Cursor(page, self._shared.page_size)
         self._errands.append(Errand(self.account.provider.agents_request(cursor), page=page))
 
@@ -167,7 +171,9 @@ class Lane:
         """Something is to be asked, on its way or to be sent again."""
         if self.in_flight:
             return True
-        return self.outcome is None and bool(self._errands or self._retries or self._todo or self._open)
+        return self.outcome is None and bool(
+            self._errands or self._retries or self._todo or self._open or self._is_listing
+        )
 
     @property
     def page_size(self) -> int:
@@ -177,7 +183,7 @@ class Lane:
     @property
     def expected(self) -> int | None:
         """Calls of the whole job as far as its totals are known; None while one is not."""
-        if self._todo or self._errands or not self.stored:
+        if self._todo or self._is_listing or not self.stored:
             return None
         expected = 0
         for window in self.stored.values():
@@ -218,6 +224,8 @@ class Lane:
             return heapq.heappop(self._retries)[2]
         if self._errands:
             return self._errands.popleft()
+        if self._is_listing and self.account.source.agents is not None:
+            return None  # their names are on the way, and go into every row
         opened = self._largest() or self._open_next()
         if opened is None or opened.has_journaled or (ask := opened.walk.next()) is None:
             return None
@@ -265,7 +273,7 @@ class Lane:
             dateless=self._dateless,
             covered=self._covered if window.agent_id is None else None,
         )
-        place = Place(self.job.id, self.desk, self._shaper, self._names.get(window.agent_id or ""))
+        place = Place(self.job.id, self.desk, self._shaper, self._names)
         query = Query(window, source.filters, source.details)
         return OpenWindow(stored, query, walk=walk, sieve=sieve, place=place, shared=self._shared)
 
@@ -294,6 +302,7 @@ class Lane:
         await self._shared.journal.run(Store.add_agents, self.job.id, fresh, is_listed=is_listed)
         if source.agents is None:
             await self._line_up([agent.id for agent in fresh])
+        self._is_listing = has_more
         if has_more:
             self._list_agents(errand.page + 1)
 
@@ -302,7 +311,7 @@ class Lane:
         if opened.stored.id in self._open:
             before = opened.kept.written
             await opened.receive(errand.ask, response.body, response.received_at)
-            self.written += opened.kept.written - before
+            self._count(opened.kept.written - before)
             await self._end_if_done(opened)
 
     async def replay(self, replay: Replay) -> None:
@@ -314,8 +323,12 @@ class Lane:
         except (ValueError, ProviderError) as error:
             _log.warning("an answer in the journal cannot be read, asking again: %s", error)
             self._errands.append(self._errand(opened, replay.ask))
-        self.written += opened.kept.written - before
+        self._count(opened.kept.written - before)
         await self._end_if_done(opened)
+
+    def _count(self, written: int) -> None:
+        self.written += written
+        self.written_now += written
 
     async def _end_if_done(self, opened: OpenWindow) -> None:
         if opened.walk.is_done and self._open.pop(opened.stored.id, None) is not None:
@@ -335,13 +348,12 @@ class Lane:
             return
         described(error, self.account, errand.request, errand.attempt)
         _log.warning("given up: %s", error, extra={"source": self.account.source.name})
-        is_refused = isinstance(error, AccessError)
-        if is_refused or self.account.given_up():
-            self._break(error)
-        elif errand.opened is None:
+        if errand.opened is None:
             self._lose_agents(error)
         elif error.is_about_agent:
             await self._lose_agent(errand.opened, error)
+        elif isinstance(error, AccessError) or (error.is_retryable and self.account.given_up()):
+            self._break(error)
         else:
             assert errand.ask is not None
             errand.opened.walk.lose(errand.ask, str(error))
@@ -349,11 +361,13 @@ class Lane:
 
     def _break(self, error: ProviderError) -> None:
         """End the source: the rest of it is one gap, and the windows stay open for the next run."""
-        self.outcome = "failed"
-        self.gaps.append(Gap(kind="source", message=str(error)))
+        if self.outcome is None:
+            self.outcome = "failed"
+            self.gaps.append(Gap(kind="source", message=str(error)))
 
     def _lose_agents(self, error: ProviderError) -> None:
         """Without their list, agents that are named in the config are walked all the same, nameless."""
+        self._is_listing = False
         if self.account.source.agents is None:
             self._break(error)
 
@@ -373,7 +387,8 @@ class Lane:
             self.outcome = self._outcome(is_interrupted=is_interrupted)
         is_whole = self.outcome in {"complete", "gaps"}
         is_exchange = is_whole and self.job.state == "fresh"
-        await self._shared.out.send(Closing(self.desk, is_exchange=is_exchange, is_whole=is_whole))
+        with anyio.CancelScope(shield=True):
+            await self._shared.out.send(Closing(self.desk, is_exchange=is_exchange, is_whole=is_whole))
 
     def _outcome(self, *, is_interrupted: bool) -> Outcome:
         if is_interrupted and self.has_work:

@@ -56,13 +56,14 @@ class AgentReport(Tally, kw_only=True):
 
 
 class SourceReport(Tally, kw_only=True):
-    """One source; counts are of the whole job, requests of this run."""
+    """One source; counts are of the whole job, requests and `written_now` of this run."""
 
     name: str
     provider: str
     outcome: Outcome
     since: datetime | None
     until: datetime | None
+    written_now: int = 0
     requests: int = 0
     retries: int = 0
     throttled: int = 0
@@ -73,6 +74,7 @@ class SourceReport(Tally, kw_only=True):
 class Totals(Tally, kw_only=True):
     """All sources together."""
 
+    written_now: int = 0
     damaged: int = 0
     recordings: int = 0
     requests: int = 0
@@ -179,6 +181,7 @@ def totals(sources: Iterable[SourceReport]) -> Totals:
     total = Totals()
     for source in sources:
         total.add(source)
+        total.written_now += source.written_now
         total.requests += source.requests
         total.retries += source.retries
         total.throttled += source.throttled

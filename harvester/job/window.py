@@ -6,9 +6,10 @@ what a segment holds is in the journal before the segment is, and a window ends 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+import anyio
 import msgspec
 from anyio.streams.memory import MemoryObjectSendStream
 
@@ -54,7 +55,7 @@ class Place(msgspec.Struct, frozen=True):
     job_id: int
     desk: Desk
     shaper: Shaper
-    agent_name: str | None = None
+    agent_names: Mapping[str, str | None]
 
 
 class OpenWindow:
@@ -189,7 +190,8 @@ class OpenWindow:
         stored = self.stored
         self.kept.passes = self._passes_before + self.walk.passes
         stored.counts, stored.gaps, stored.state = self.kept, gaps, "gap" if gaps else "complete"
-        await self._shared.out.send(Ended(self._place.desk, stored))
+        with anyio.CancelScope(shield=True):
+            await self._shared.out.send(Ended(self._place.desk, stored))
 
     def _key(self, ask: Ask) -> AnswerKey:
         pass_number = self._passes_before + self.walk.passes
@@ -213,9 +215,8 @@ class OpenWindow:
             page, new, endpoint="list calls", agent_id=agent_id, fetched_at=received_at
         )
         self.damaged += len({line.call_id for line in quarantined if line.call_id is not None})
-        rows = place.shaper.rows(
-            page, new, agent_id=agent_id, agent_name=place.agent_name, fetched_at=received_at
-        )
+        agent_name = place.agent_names.get(agent_id or "")
+        rows = place.shaper.rows(page, new, agent_id=agent_id, agent_name=agent_name, fetched_at=received_at)
         dateless = [page.ids[i] for i in new if page.hours[i] == DATELESS] if DATELESS in page.hours else ()
         await self._shared.out.send(Batch(place.desk, key, rows, quarantined, dateless))
 

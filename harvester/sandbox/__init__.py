@@ -1,8 +1,8 @@
 """A loopback server that imitates the four providers with made-up calls: no account is needed to try things.
 
-`config` says what is served, `world` what exists, `desk` (over `apis`, `limits`, `faults`, `stats`) what is
-answered, `server` moves the bytes. Written from the providers' documents alone; it knows nothing of
-`harvester.providers`, so that agreement between the two means something.
+`config` says what is served, `world` what exists, `churn` what becomes of it, `desk` (over `apis`, `limits`,
+`faults`, `stats`) what is answered, `server` moves the bytes. Written from the providers' documents alone; it
+knows nothing of `harvester.providers`, so that agreement between the two means something.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .config import (
     PROVIDERS,
     Behaviour,
+    Churn,
     FaultRule,
     Faults,
     Limits,
@@ -19,6 +20,7 @@ from .config import (
 )
 
 if TYPE_CHECKING:
+    from .churn import History, Life
     from .server import Sandbox, open_sandbox, serve
     from .world import Account, Agent, TruthRow, World
 
@@ -27,8 +29,11 @@ __all__ = [
     "Account",
     "Agent",
     "Behaviour",
+    "Churn",
     "FaultRule",
     "Faults",
+    "History",
+    "Life",
     "Limits",
     "Overrides",
     "Quirks",
@@ -45,6 +50,8 @@ _LAZY = {
     "Sandbox": "server",
     "open_sandbox": "server",
     "serve": "server",
+    "History": "churn",
+    "Life": "churn",
     "Account": "world",
     "Agent": "world",
     "TruthRow": "world",

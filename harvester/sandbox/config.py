@@ -74,6 +74,8 @@ class FaultRule(Struct, frozen=True, forbid_unknown_fields=True):
         page: Only this page, counted from 1 (AgentVoice: `offset / limit + 1`).
         call_id: Only the detail of this call.
         times: Only so often in all; 0 for ever.
+        deeper_than: Only pages that begin behind more than so many rows, as a server whose deep offsets
+            time out (`504`, `hang`, `drip`).
     """
 
     kind: str
@@ -83,6 +85,7 @@ class FaultRule(Struct, frozen=True, forbid_unknown_fields=True):
     page: int = 0
     call_id: str = ""
     times: int = 0
+    deeper_than: int = 0
 
     def __post_init__(self) -> None:
         _check_fault(self.kind)
@@ -105,6 +108,46 @@ class Faults(Struct, frozen=True, forbid_unknown_fields=True):
             _check_fault(kind)
 
 
+class Churn(Struct, frozen=True, forbid_unknown_fields=True):
+    """What happens to an account while it is served, from the first request of its credential on.
+
+    Which call and when follow from the seed and the time since that request. Rates are events a second, kept
+    in every second but for one event.
+
+    Attributes:
+        inserts_per_s: New calls, created at that moment.
+        late_inserts_per_s: Calls that turn up with a creation anywhere between `since` and `until`.
+        deletes_per_s: Calls that go; TalkPilot keeps the share `soft_deletes` of them, with `deleted_at`.
+        changes_per_s: Calls whose status, duration, summary and `updated_at` change; id and creation never.
+        purges_per_s: TalkPilot's calls that lose transcript, audio and number, and say `is_purged`.
+        live_s: An inserted call goes on for so long, without transcript and recording; 0: it came complete.
+        unfinished: So many of the last calls go on at the first request, and end one by one within `live_s`.
+        ends_after_s: Nothing more happens after so long, but that calls come to their end; 0: no end.
+    """
+
+    inserts_per_s: float = 0.0
+    late_inserts_per_s: float = 0.0
+    deletes_per_s: float = 0.0
+    soft_deletes: float = 0.5
+    changes_per_s: float = 0.0
+    purges_per_s: float = 0.0
+    live_s: float = 0.0
+    unfinished: int = 0
+    ends_after_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        if min(msgspec.structs.astuple(self)) < 0 or self.soft_deletes > 1:
+            raise ValueError("churn needs rates and times from 0 on, and a share of soft deletes up to 1")
+        if self.unfinished and not self.live_s:
+            raise ValueError("unfinished calls need live_s, the seconds within which they end")
+
+    @property
+    def is_idle(self) -> bool:
+        """Say whether nothing ever happens."""
+        rates = (self.inserts_per_s, self.late_inserts_per_s, self.deletes_per_s, self.changes_per_s)
+        return not (any(rates) or self.purges_per_s or self.unfinished)
+
+
 class Quirks(Struct, frozen=True, forbid_unknown_fields=True):
     """How a server departs from its documents, or reads them another way. The default is by the book.
 
@@ -112,21 +155,28 @@ class Quirks(Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         agents_too: The quirks of paging hold for lists of agents as well.
-        order: Order of calls whatever is asked; `random` is one fixed permutation of the list.
+        order: Order of calls whatever is asked; `random` is one permutation of a list as long as its length
+            stays, `unstable` another one for each request.
+        ties_move: Calls of one instant change places among themselves from request to request.
+        misplaced: One in n stands far from where the order has it, the same one in every request.
         clamp: Largest page the server gives; 0 for the documented one.
         clamp_hidden: The answer repeats the size that was asked, not the one that was given.
-        total: `null`, `absent` (with what is derived from it), or `off` by `total_off`.
+        total: `null`, `absent` (with what is derived from it), `off` by `total_off`, or `wobbles` by up to
+            `total_off` more or less from request to request.
         more_for_ever: There is always a next page, it says.
         bare_array: The rows without an envelope.
         short_pages: Pages, counted from 1, of which the second half is missing.
         empty_pages: Pages that come empty.
-        heals_after: Short and empty pages are whole after being asked so often; 0: never.
+        repeated_pages: Pages that come with the rows of the page before.
+        heals_after: Short, empty and repeated pages are whole after being asked so often; 0: never.
         empty_is_404: A page without rows is a 404.
         same_page: The page or offset is ignored: always the first rows.
         window: Rows after so many are not given; 0 for no such end.
         window_error: Asking beyond `window` is an error, else an empty page.
         window_total: The total, too, ends at `window`.
         ignore_times: Filters by time are accepted and do nothing.
+        lossy_times: One in n; a list filtered by time lacks it, and does not count it, so that the parts of
+            a range do not sum to the whole.
         inclusive_edges: `from` and `to` include their own instant.
         exclusive_date_to: Talkover's `date_to` leaves its own day out.
         date_zone_h: Talkover's days begin so many hours before UTC's.
@@ -143,15 +193,18 @@ class Quirks(Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     agents_too: bool = False
-    order: Literal["documented", "newest", "oldest", "random"] = "documented"
+    order: Literal["documented", "newest", "oldest", "random", "unstable"] = "documented"
+    ties_move: bool = False
+    misplaced: int = 0
     clamp: int = 0
     clamp_hidden: bool = False
-    total: Literal["right", "null", "absent", "off"] = "right"
+    total: Literal["right", "null", "absent", "off", "wobbles"] = "right"
     total_off: int = 0
     more_for_ever: bool = False
     bare_array: bool = False
     short_pages: tuple[int, ...] = ()
     empty_pages: tuple[int, ...] = ()
+    repeated_pages: tuple[int, ...] = ()
     heals_after: int = 0
     empty_is_404: bool = False
     same_page: bool = False
@@ -159,6 +212,7 @@ class Quirks(Struct, frozen=True, forbid_unknown_fields=True):
     window_error: bool = False
     window_total: bool = False
     ignore_times: bool = False
+    lossy_times: int = 0
     inclusive_edges: bool = False
     exclusive_date_to: bool = False
     date_zone_h: int = 0
@@ -194,7 +248,7 @@ class Behaviour(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         gzip: Compress the answer where the client accepts it.
         pretty: Line breaks between the tokens of the JSON.
         cache_mb: Keep so much of what was answered, to answer the same again faster.
-        limits, faults, quirks: See there.
+        limits, faults, churn, quirks: See there.
     """
 
     agents: int = 4
@@ -211,6 +265,7 @@ class Behaviour(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     cache_mb: int = 0
     limits: Limits = Limits()
     faults: Faults = Faults()
+    churn: Churn = Churn()
     quirks: Quirks = Quirks()
 
     def __post_init__(self) -> None:
@@ -237,6 +292,7 @@ class Overrides(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     cache_mb: int | UnsetType = UNSET
     limits: Limits | UnsetType = UNSET
     faults: Faults | UnsetType = UNSET
+    churn: Churn | UnsetType = UNSET
     quirks: Quirks | UnsetType = UNSET
 
 

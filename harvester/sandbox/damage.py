@@ -59,7 +59,8 @@ class Damage:
     def apply(self, raw: bytes, call: int, *, detail: bool = False) -> bytes:
         """Give the row as it is sent."""
         text = raw.decode()
-        for kind in self.kinds_of(call, detail=detail):
+        # The surrogate comes last: it has no UTF-8, and no other damage may write over it.
+        for kind in sorted(self.kinds_of(call, detail=detail), key=lambda kind: kind == "lone_surrogates"):
             text = _spoil(text, kind, call)
         if self._extra and text[0] == "{":
             text = f'{text[:-1]},"x_trace":{{"n":{call},"tags":["new","\u2603"]}},"x_flag":null}}'

@@ -91,7 +91,7 @@ class Desk:
         quirks = self.behaviour.quirks
         self._heals = bool(quirks.heals_after)
         self._cache = Cache(self.behaviour.cache_mb << 20)
-        self._caches = bool(self.behaviour.cache_mb) and not self._heals
+        self._caches = bool(self.behaviour.cache_mb) and not self._heals and self.behaviour.churn.is_idle
         self._pages_asked: Counter[tuple[str, str]] = Counter()
 
     def guest(self, headers: Mapping[str, str]) -> Guest | None:
@@ -130,6 +130,7 @@ class Desk:
         if guest is None:
             return Verdict(self._stranger(route, query))
         guest.number += 1
+        guest.account.advance(now, wall)
         return self._judge_guest(route, query, guest, now=now, wall=wall)
 
     def _stranger(self, route: Route, query: Query) -> Reply:
@@ -147,7 +148,8 @@ class Desk:
             guest.tally.refused += 1
             refusal = self._api.problem(429, request_id, wait_s=guest.limiter.wait_in_body(wait))
             return Verdict(_with(refusal, told))
-        fault = guest.faults.pick(guest.number, route, self._api.page_number(query)) or ""
+        page, before = self._api.page_number(query), self._api.rows_before(query)
+        fault = guest.faults.pick(guest.number, route, page, before) or ""
         if fault:
             guest.tally.faults[fault] += 1
         if fault.isdecimal() or fault == "success_false":
@@ -162,9 +164,8 @@ class Desk:
         known = self._cache.get(key)
         if known is not None:
             return known
-        reply = self._api.answer(
-            Ask(route, query, self._asked_before(route, query), request_id), guest.account
-        )
+        ask = Ask(route, query, self._asked_before(route, query), request_id, guest.number)
+        reply = self._api.answer(ask, guest.account)
         if self.behaviour.pretty:
             reply = Reply(reply.status, prettify(reply.body.decode()).encode(), reply.headers)
         violations = query.violations + [f"{name}: {what}" for name, what in query.problems.items()]

@@ -29,13 +29,14 @@ class FaultPicker:
         self._left = [rule.times for rule in faults.rules]
         self._key = mix(account.ledger.key ^ 0xFA)
 
-    def pick(self, request: int, route: Route, page: int) -> str | None:
+    def pick(self, request: int, route: Route, page: int, rows_before: int) -> str | None:
         """Give the kind of fault this request meets, None for none.
 
         Args:
             request: Its number among the credential's requests, from 1.
             route: What it asks for.
             page: Which page of it, from 1.
+            rows_before: How many rows stand before that page.
         """
         for place, rule in enumerate(self._faults.rules):
             if rule.times and not self._left[place]:
@@ -44,6 +45,7 @@ class FaultPicker:
                 rule.request in {0, request}
                 and rule.endpoint in {"", route.endpoint}
                 and rule.page in {0, page}
+                and (not rule.deeper_than or rows_before > rule.deeper_than)
                 and rule.call_id in {"", route.call}
                 and (not rule.agent or self._is_agent(rule.agent, route.agent))
             ):

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from .config import Behaviour
 from .seed import GOLDEN, Ids, key_of, mix
-from .stamps import to_us
+from .stamps import DAY_US, to_us
 
 # One call in so many of an agent is soft-deleted where the provider knows such a thing (TalkPilot).
 DELETED_EVERY = 97
@@ -23,7 +23,12 @@ class Ledger:
         key: The account's own number, from which all of its data follow.
         behaviour: How many agents and calls there are, and from when to when.
         resolution_us: Times of creation are whole multiples of it.
+
+    Attributes:
+        state: Tells one state of the account from another; this one never changes.
     """
+
+    state = 0
 
     def __init__(self, key: int, behaviour: Behaviour, resolution_us: int) -> None:
         self.key = key
@@ -31,7 +36,7 @@ class Ledger:
         self.agents = behaviour.agents
         self._busy = behaviour.agents - behaviour.idle_agents
         self._halved = behaviour.half_in_first and self._busy > 1
-        self._resolution_us = resolution_us
+        self.resolution_us = resolution_us
         self._since = to_us(behaviour.since)
         self._span = to_us(behaviour.until) - self._since
         self._set_periods(behaviour.tied_calls)
@@ -50,8 +55,29 @@ class Ledger:
         self._step = self._span // self._slots
 
     def noise(self, call: int) -> int:
-        """Give 64 bits that belong to a call."""
+        """Give 64 bits from which a call follows as it is now."""
         return mix(self.key + call * GOLDEN)
+
+    def birth(self, call: int, noise: int) -> int:
+        """Give the noise a call came with, from which its names follow; `noise` is that of now."""
+        del call
+        return noise
+
+    def changed_us(self, call: int) -> int | None:
+        """Give the last change of a call, in microseconds since 1970; None if nothing was changed."""
+        del call
+        return None
+
+    def is_going_on(self, call: int) -> bool:
+        """Say whether a call is not over yet, whatever its status says; its transcript is still to come."""
+        del call
+        return False
+
+    def deleted_us(self, call: int) -> int | None:
+        """Give the soft deletion of a call where the provider knows such a thing; None: it is there."""
+        if self.range_of(self.agent_of(call)).index(call) % DELETED_EVERY != DELETED_EVERY - 1:
+            return None
+        return self.created_us(call) + DAY_US
 
     def created_us(self, call: int) -> int:
         """Give the creation of a call, in microseconds since 1970; it never falls as calls go on."""
@@ -63,7 +89,7 @@ class Ledger:
             us += (call * 2654435761 & 0xFFFFFFFF) * self._step >> 32
         else:
             us = self._since + (period + 1) * self._period * self._span // self._slots - 1
-        return us - us % self._resolution_us
+        return us - us % self.resolution_us
 
     def agent_of(self, call: int) -> int:
         """Give the agent of a call."""
@@ -71,8 +97,8 @@ class Ledger:
             return call % self._busy
         return 0 if call % 2 == 0 else 1 + call // 2 % (self._busy - 1)
 
-    def calls_of(self, agent: int | None) -> range:
-        """Give the calls of an agent, or of the account, oldest first."""
+    def range_of(self, agent: int | None) -> range:
+        """Give the calls an agent, or the account, had when nothing was inserted yet, oldest first."""
         if agent is None:
             return range(self.calls)
         if agent >= self._busy:
@@ -83,9 +109,10 @@ class Ledger:
             return range(0, self.calls, 2)
         return range(2 * agent - 1, self.calls, 2 * (self._busy - 1))
 
-    def place_of(self, call: int) -> int:
-        """Give the place of a call among its agent's, from 0."""
-        return self.calls_of(self.agent_of(call)).index(call)
+    def calls_of(self, agent: int | None, *, include_deleted: bool = True) -> Sequence[int]:
+        """Give the calls of an agent, or of the account, oldest first, with or without soft-deleted ones."""
+        calls = self.range_of(agent)
+        return calls if include_deleted else Thinned(calls, DELETED_EVERY)
 
     def call_id(self, call: int) -> str:
         """Give the id of a call."""
@@ -122,12 +149,13 @@ class Ledger:
         return range(low, max(low, high))
 
 
-class WithoutDeleted(Sequence[int]):
-    """An agent's calls less the soft-deleted ones: the last of each `DELETED_EVERY`."""
+class Thinned(Sequence[int]):
+    """Calls less the last of each `every`."""
 
-    def __init__(self, calls: range) -> None:
+    def __init__(self, calls: Sequence[int], every: int) -> None:
         self._calls = calls
-        self._len = len(calls) - len(calls) // DELETED_EVERY
+        self._every = every
+        self._len = len(calls) - len(calls) // every
 
     def __len__(self) -> int:
         return self._len
@@ -135,4 +163,4 @@ class WithoutDeleted(Sequence[int]):
     def __getitem__(self, place: int) -> int:  # type: ignore[override]  # slices are never asked for
         if not 0 <= place < self._len:
             raise IndexError(place)
-        return self._calls[place + place // (DELETED_EVERY - 1)]
+        return self._calls[place + place // (self._every - 1)]

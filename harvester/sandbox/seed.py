@@ -19,6 +19,11 @@ def mix(value: int) -> int:
     return value ^ (value >> 31)
 
 
+def replaced(value: int, other: int, mask: int) -> int:
+    """Give a number whose bits under `mask` are those of another."""
+    return value & ~mask | other & mask
+
+
 def key_of(*parts: object) -> int:
     """Give a 64-bit number for some names."""
     text = "\x00".join(str(part) for part in parts)

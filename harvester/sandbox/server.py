@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import unquote
 
+import msgspec
 import orjson
 from aiohttp import web
 
@@ -22,6 +23,7 @@ from .faults import CAPTIVE_PORTAL, chance
 from .world import World
 
 _SHUTDOWN_S = 1.0
+_CONTROLS = "GET /_sandbox/stats, POST /_sandbox/reset, GET /_sandbox/history/PROVIDER/CREDENTIAL"
 # Closing with this option sends a reset instead of an orderly end.
 _LINGER_NONE = struct.pack("ii", 1, 0)
 _DRIPS = 20
@@ -79,7 +81,10 @@ class Sandbox:
         if method == "POST" and parts == ["reset"]:
             self.reset()
             return web.Response(status=204)
-        return web.json_response({"message": "GET /_sandbox/stats, POST /_sandbox/reset"}, status=404)
+        if method == "GET" and parts[:1] == ["history"] and len(parts) == 3 and parts[1] in PROVIDERS:
+            history = self.world.account(parts[1], parts[2]).history()
+            return web.Response(body=msgspec.json.encode(history), content_type=JSON_TYPE)
+        return web.json_response({"message": _CONTROLS}, status=404)
 
 
 async def _serve(desk: Desk, parts: list[str], query: str, request: web.BaseRequest) -> web.StreamResponse:

@@ -8,12 +8,14 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
+from .churn import ChangingRows, History, Turmoil
 from .config import PROVIDERS, Quirks, SandboxConfig
 from .damage import Damage, prettify
-from .ledger import Ledger, WithoutDeleted
+from .ledger import Ledger
+from .living import LivingLedger
 from .rows import agentvoice, bimpe, talkover, talkpilot
 from .seed import key_of
-from .stamps import from_us
+from .stamps import from_us, to_us
 
 _DETAIL_FORMS = frozenset({"detail"})
 
@@ -34,8 +36,8 @@ class TruthRow(NamedTuple):
     raw: bytes
 
 
-class Rows(Protocol):
-    """Writes one account's calls as JSON."""
+class Rows(ChangingRows, Protocol):
+    """Writes one account's calls as JSON, and knows what of them may change."""
 
     @property
     def forms(self) -> tuple[str, str]:
@@ -72,10 +74,32 @@ class Account:
         make, resolution = _MAKERS[provider]
         quirks = self.behaviour.quirks
         resolution = 1 if quirks.times == "micros" else resolution
-        self.ledger = Ledger(key_of(config.seed, provider, credential), self.behaviour, resolution)
+        key, churn = key_of(config.seed, provider, credential), self.behaviour.churn
+        living = None if churn.is_idle else LivingLedger(key, self.behaviour, resolution)
+        self.ledger = living or Ledger(key, self.behaviour, resolution)
         media = f"{config.media_base or origin}/{provider}/media"
         self.writer: Rows = make(self.ledger, quirks, media)
         self.damage = Damage(quirks)
+        self._living = living
+        self._turmoil: Turmoil | None = None
+        if living is not None:
+            span = to_us(self.behaviour.since), to_us(self.behaviour.until) - 1
+            purging = self.writer if isinstance(self.writer, talkpilot.TalkPilotRows) else None
+            self._turmoil = Turmoil(churn, living, self.writer, purging=purging, span_us=span)
+
+    def advance(self, now: float, wall: float) -> None:
+        """Let the account live until now; nothing is ever undone.
+
+        Args:
+            now: Monotonic seconds; the first time ever is the beginning.
+            wall: Unix seconds at the same moment.
+        """
+        if self._turmoil is not None:
+            self._turmoil.advance(now, wall)
+
+    def history(self) -> History:
+        """Give what has happened so far: to which calls, and when."""
+        return History(None, None, {}) if self._turmoil is None else self._turmoil.history()
 
     def agents(self) -> list[Agent]:
         """Give all agents in the order they are listed."""
@@ -88,9 +112,9 @@ class Account:
     def rows(
         self, agent_id: str | None = None, shape: str = "list", *, include_deleted: bool = False
     ) -> Iterator[TruthRow]:
-        """Give the calls of an agent or of the whole account, newest first, as they are served.
+        """Give the calls of an agent or of the whole account, newest first, as they are served at present.
 
-        Each comes once, whatever quirks of paging repeat or hide.
+        Each comes once, whatever quirks of paging repeat or hide. With churn the present is the last request.
 
         Args:
             agent_id: Whose; None is the account. TalkPilot and BimpeAI have no list of an account:
@@ -109,10 +133,61 @@ class Account:
         else:
             yield from self._rows_of(agent, shape, include_deleted=include_deleted)
 
+    def rows_throughout(
+        self,
+        begin: float,
+        end: float,
+        agent_id: str | None = None,
+        shape: str = "list",
+        *,
+        include_deleted: bool = False,
+    ) -> Iterator[TruthRow]:
+        """Give the calls that could be seen without a break, as they look now or looked last, newest first.
+
+        Args:
+            begin: From when on, in monotonic seconds of the server.
+            end: Until when.
+            agent_id: Whose; None is the account, in one list.
+            shape: See `rows`.
+            include_deleted: Soft-deleted calls could be seen, too.
+
+        Raises:
+            KeyError: There is no such agent.
+        """
+        agent = None if agent_id is None else self._agent(agent_id)
+        form = self._form(agent, shape)
+        hides = self.provider == "talkpilot" and not include_deleted
+        for call in self._numbers_of(agent):
+            if self._existed(call, begin, end, include_deleted=not hides):
+                yield self._truth(call, form)
+
+    def versions(self, call_id: str, shape: str = "list") -> list[TruthRow]:
+        """Give a call in all the versions it ever had, the first first.
+
+        Args:
+            call_id: Which; it may be deleted.
+            shape: See `rows`; Talkover's list is the account's.
+
+        Raises:
+            KeyError: There never was such a call.
+        """
+        living, turmoil, form = self._living, self._turmoil, self._form(None, shape)
+        call = self.ledger.call_number(call_id) if living is None else living.ever_number(call_id)
+        if call is None:
+            raise KeyError(call_id)
+        if living is None or turmoil is None:
+            return [self._truth(call, form)]
+        present = living.version(call)
+        rows = []
+        for version in turmoil.versions(call):
+            living.show(call, version)
+            rows.append(self._truth(call, form))
+        living.show(call, present)
+        return rows
+
     def calls_of(self, agent: int | None, *, include_deleted: bool = True) -> Sequence[int]:
         """Give the numbers of an agent's calls, or the account's, oldest first."""
-        calls = self.ledger.calls_of(agent)
-        return calls if include_deleted else WithoutDeleted(calls)
+        return self.ledger.calls_of(agent, include_deleted=include_deleted)
 
     def raw(self, call: int, form: str) -> bytes:
         """Write a call as it is served in one of its writer's forms, less the line breaks of `pretty`."""
@@ -120,6 +195,15 @@ class Account:
         if self.damage.is_idle:
             return raw
         return self.damage.apply(raw, call, detail=form in _DETAIL_FORMS)
+
+    def _numbers_of(self, agent: int | None) -> Iterator[int]:
+        calls = self.ledger.calls_of(agent) if self._living is None else self._living.numbers_of(agent)
+        return (calls[place] for place in range(len(calls) - 1, -1, -1))
+
+    def _existed(self, call: int, begin: float, end: float, *, include_deleted: bool) -> bool:
+        if self._turmoil is not None:
+            return self._turmoil.existed(call, begin, end, include_deleted=include_deleted)
+        return include_deleted or self.ledger.deleted_us(call) is None
 
     def _agent(self, agent_id: str) -> int:
         agent = self.ledger.agent_number(agent_id)
@@ -140,6 +224,9 @@ class Account:
         form = self._form(agent, shape)
         skip = self.provider == "talkpilot" and not include_deleted
         calls = self.calls_of(agent, include_deleted=not skip)
+        if self._living is not None:
+            # The account may go on living between two rows.
+            calls = list(calls)
         for place in range(len(calls) - 1, -1, -1):
             yield self._truth(calls[place], form)
 

@@ -49,15 +49,19 @@ class Ceiling:
         lowest_alone: A single refusal below this height proves nothing: one more is waited for.
         hold_s: How long a height is kept before more is tried.
         cut_every_s: Refusals within so many seconds count as one.
+        in_a_row: Suspicion ends with the next request that gets through, at whatever height.
     """
 
-    def __init__(self, *, lowest_alone: float, hold_s: float, cut_every_s: float) -> None:
+    def __init__(
+        self, *, lowest_alone: float, hold_s: float, cut_every_s: float, in_a_row: bool = False
+    ) -> None:
         self.limit: float | None = None
         self.best = 0.0
         self.is_confirmed = False
         self._lowest_alone = lowest_alone
         self._first_hold_s = self._hold_s = hold_s
         self._cut_every_s = cut_every_s
+        self._in_a_row = in_a_row
         self._held_at = 0.0
         self._cut_at = 0.0
         self._cuts = 0
@@ -75,10 +79,10 @@ class Ceiling:
         """Return whether more than the limit is tried."""
         return self.limit is not None and now > self._held_at + self._hold_s
 
-    def worked(self, height: float) -> None:
+    def worked(self, height: float, *, in_a_row: bool = False) -> None:
         """Learn that a request got through at this height."""
         self.best = max(self.best, height)
-        if height > self._refused_at:
+        if height > self._refused_at or in_a_row or self._in_a_row:
             self._strikes = 0
         if self.limit is not None and height > self.limit * BEYOND + 1:
             self.lift()

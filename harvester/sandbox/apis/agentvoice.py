@@ -11,7 +11,7 @@ from harvester.sandbox.world import Account
 from .base import Ask, Reply, Route
 from .listing import Cut, Listing, Order, cut, members
 from .query import Query
-from .selection import Found, select
+from .selection import Found, select, thin
 
 _DETAIL_QUERY = frozenset({"fields", "include"})
 _LIST_QUERY = _DETAIL_QUERY | {
@@ -43,10 +43,11 @@ class AgentVoiceApi:
 
     def page_number(self, query: Query) -> int:
         """Say which page is asked for: the offset in pages of the limit."""
-        offset, limit = query.text("offset") or "0", query.text("limit") or "50"
-        if not (offset.isdecimal() and limit.isdecimal()):
-            return 1
-        return int(offset) // max(1, int(limit)) + 1
+        return query.guess("offset", 0) // max(1, query.guess("limit", 50)) + 1
+
+    def rows_before(self, query: Query) -> int:
+        """Say how many rows stand before the page that is asked for."""
+        return query.guess("offset", 0)
 
     def answer(self, ask: Ask, account: Account) -> Reply:
         """Answer a list or one call."""
@@ -89,7 +90,9 @@ class AgentVoiceApi:
         calls = self._sorted(calls, account, order_by, query)
         if most_recent:
             return _newest(calls, account, form, _time_of(account, order_by))
-        listing = Listing(calls, order, quirks, account.ledger.key)
+        listing = Listing(
+            calls, order, quirks, account.ledger.key, time_of=_time_of(account, order_by), turn=ask.number
+        )
         chosen = cut(listing, offset, limit, quirks, asked_before=ask.asked_before)
         if chosen.is_beyond and quirks.window_error:
             return Reply(400, b'{"error":"Result window is too large"}')
@@ -127,7 +130,8 @@ class AgentVoiceApi:
 
         filters = (call_type, low, high, *wanted)
         is_filtered = any(value is not None for value in filters)
-        return select(account, self._found, agent, filters=filters, match=matches if is_filtered else None)
+        found = select(account, self._found, agent, filters=filters, match=matches if is_filtered else None)
+        return thin(found, quirks.lossy_times if (low, high) != (None, None) else 0)
 
     def _sorted(self, calls: Sequence[int], account: Account, order_by: str, query: Query) -> Sequence[int]:
         """Put calls into ascending order, those without the time last; creation is their order already."""
@@ -137,7 +141,8 @@ class AgentVoiceApi:
         filters = tuple(
             sorted((name, query.text(name)) for name in _LIST_QUERY - {"limit", "offset", "order"})
         )
-        return self._found.get((account.ledger.key, order_by, filters), lambda: sorted(calls, key=time_of))
+        key = (account.ledger.key, account.ledger.state, order_by, filters)
+        return self._found.get(key, lambda: sorted(calls, key=time_of))
 
 
 def _time_of(account: Account, order_by: str) -> Callable[[int], int]:

@@ -28,12 +28,14 @@ class Ask(Struct, frozen=True):
         query: The query, to be read and judged.
         asked_before: How often this very page was asked for before; for pages that heal.
         request_id: Made up for this request, for the error envelopes that carry one.
+        number: The request's among those of its credential; for what differs from request to request.
     """
 
     route: Route
     query: Query
     asked_before: int
     request_id: str
+    number: int = 0
 
 
 class Reply(Struct, frozen=True):
@@ -57,6 +59,10 @@ class Api(Protocol):
 
     def page_number(self, query: Query) -> int:
         """Say which page is asked for, counted from 1."""
+        ...
+
+    def rows_before(self, query: Query) -> int:
+        """Say how many rows stand before the page that is asked for."""
         ...
 
     def answer(self, ask: Ask, account: Account) -> Reply:

@@ -58,8 +58,11 @@ class BimpeApi:
 
     def page_number(self, query: Query) -> int:
         """Say which page is asked for."""
-        text = query.text("page") or "1"
-        return int(text) if text.isdecimal() else 1
+        return query.guess("page", 1)
+
+    def rows_before(self, query: Query) -> int:
+        """Say how many rows stand before the page that is asked for."""
+        return (query.guess("page", 1) - 1) * query.guess("limit", 20)
 
     def answer(self, ask: Ask, account: Account) -> Reply:
         """Answer a list or one call."""
@@ -96,9 +99,10 @@ class BimpeApi:
         return _page(rows, chosen, page, is_bare=paging.bare_array)
 
     def _calls(self, ask: Ask, account: Account, agent: int) -> Reply:
-        quirks = account.behaviour.quirks
+        quirks, ledger = account.behaviour.quirks, account.ledger
         order = _order(ask.query, default="-created_on")
-        listing = Listing(self._matching(ask.query, account, agent), order, quirks, account.ledger.key)
+        calls = self._matching(ask.query, account, agent)
+        listing = Listing(calls, order, quirks, ledger.key, time_of=ledger.created_us, turn=ask.number)
         page, chosen = _cut(ask, listing, quirks)
         if ask.query.problems or (chosen.is_beyond and quirks.window_error):
             return _invalid(ask)

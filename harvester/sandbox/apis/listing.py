@@ -3,7 +3,8 @@
 A list is a sequence of call numbers, oldest first, of which only the rows of one page are ever looked up.
 """
 
-from collections.abc import Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Sequence
 from math import gcd
 from typing import Literal
 
@@ -41,14 +42,26 @@ class Cut(Struct, frozen=True):
 class Listing:
     """One list in the order it is served."""
 
-    def __init__(self, calls: Sequence[int], order: Order, quirks: Quirks, salt: int = 0) -> None:
+    def __init__(
+        self,
+        calls: Sequence[int],
+        order: Order,
+        quirks: Quirks,
+        salt: int = 0,
+        *,
+        time_of: Callable[[int], int] | None = None,
+        turn: int = 0,
+    ) -> None:
+        self.turn = turn
         self._calls = calls
         self._order = order if quirks.order == "documented" else quirks.order
         self._every = quirks.duplicates
+        self._misplaced = quirks.misplaced
+        self._time_of = time_of if quirks.ties_move else None
         self._stride = self._start = 0
-        if self._order == "random" and calls:
+        if self._order in {"random", "unstable"} and calls:
             self._stride = _coprime(len(calls))
-            self._start = mix(salt) % len(calls)
+            self._start = mix(salt + (turn if self._order == "unstable" else 0)) % len(calls)
 
     def __len__(self) -> int:
         plain = len(self._calls)
@@ -64,12 +77,33 @@ class Listing:
             unique = [place // step * self._every + min(place % step, self._every - 1) for place in places]
         else:
             unique = list(places)
-        calls, last = self._calls, len(self._calls) - 1
+        return [self._calls[place] for place in self._ascending(unique)]
+
+    def _ascending(self, places: list[int]) -> list[int]:
+        """Give the places in ascending order of what stands at these places of the list as it is served."""
+        count = len(self._calls)
         if self._order == "newest":
-            return [calls[last - place] for place in unique]
-        if self._order == "oldest":
-            return [calls[place] for place in unique]
-        return [calls[(place * self._stride + self._start) % len(calls)] for place in unique]
+            places = [count - 1 - place for place in places]
+        elif self._order != "oldest":
+            places = [(place * self._stride + self._start) % count for place in places]
+        if self._misplaced:
+            places = [_mirrored(place, self._misplaced, count) for place in places]
+        if self._time_of is not None:
+            places = [self._moved(place, self._time_of) for place in places]
+        return places
+
+    def _moved(self, place: int, time_of: Callable[[int], int]) -> int:
+        """Give the place that takes this one's among those of the same time, in this turn."""
+        at = time_of(self._calls[place])
+        low = bisect_left(self._calls, at, key=time_of)
+        ties = bisect_right(self._calls, at, key=time_of) - low
+        return low + (place - low + mix(self.turn)) % ties
+
+
+def _mirrored(place: int, every: int, count: int) -> int:
+    """Turn the order of one place in `every` around; the others stay."""
+    number, rest = divmod(place, every)
+    return (count // every - 1 - number) * every + rest if rest == every - 1 else place
 
 
 def _coprime(count: int) -> int:
@@ -93,17 +127,20 @@ def cut(listing: Listing, offset: int, asked: int, quirks: Quirks, *, asked_befo
     size = min(asked, quirks.clamp) if quirks.clamp else asked
     length = len(listing)
     reach = min(length, quirks.window) if quirks.window else length
+    number = offset // size + 1
+    is_ill = not quirks.heals_after or asked_before < quirks.heals_after
     first = 0 if quirks.same_page else offset
+    if is_ill and number in quirks.repeated_pages:
+        first = max(0, offset - size)
     count = max(0, min(size, reach - first))
     picks = listing.take(first, count)
     end = first + len(picks)
-    number = offset // size + 1
-    if not quirks.heals_after or asked_before < quirks.heals_after:
+    if is_ill:
         if number in quirks.empty_pages:
             picks = []
         elif number in quirks.short_pages:
             picks = picks[: len(picks) // 2]
-    total = _told_total(reach if quirks.window_total else length, quirks)
+    total = _told_total(reach if quirks.window_total else length, quirks, listing.turn)
     pages = None if total is None else -(-total // size)
     if quirks.more_for_ever and pages is not None:
         pages = max(pages, number + 1)
@@ -118,9 +155,12 @@ def cut(listing: Listing, offset: int, asked: int, quirks: Quirks, *, asked_befo
     )
 
 
-def _told_total(length: int, quirks: Quirks) -> int | None:
+def _told_total(length: int, quirks: Quirks, turn: int) -> int | None:
     if quirks.total == "off":
         return max(0, length + quirks.total_off)
+    if quirks.total == "wobbles":
+        most = abs(quirks.total_off)
+        return max(0, length - most + mix(turn) % (2 * most + 1))
     return length if quirks.total == "right" else None
 
 

@@ -79,6 +79,11 @@ class Query:
             return most
         return number
 
+    def guess(self, name: str, default: int) -> int:
+        """Give a whole number without judging it; the default for anything else."""
+        value = self.text(name)
+        return int(value) if value is not None and value.isdecimal() else default
+
     def choice(self, name: str, words: Collection[str]) -> str | None:
         """Give one of the documented words."""
         value = self.text(name)

@@ -1,13 +1,14 @@
 """Which calls match a query, as a sequence that is cheap to page through.
 
 Agents and times of creation are arithmetic. Other filters and orders are looked for once, call by call, and
-the numbers found are kept (8 bytes each) while the cache has room.
+the numbers found are kept (8 bytes each) while the cache has room and nothing has changed in the account.
 """
 
 from array import array
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 
+from harvester.sandbox.ledger import Thinned
 from harvester.sandbox.world import Account
 
 # 4 M numbers are 32 MB.
@@ -51,6 +52,11 @@ class Found:
         return found
 
 
+def thin(calls: Sequence[int], every: int) -> Sequence[int]:
+    """Leave out one call in `every`, none if that is 0."""
+    return Thinned(calls, every) if every else calls
+
+
 def select(
     account: Account,
     found: Found,
@@ -77,7 +83,9 @@ def select(
     calls = account.calls_of(agent, include_deleted=include_deleted)
     if low_us is not None or high_us is not None:
         calls = Part(calls, account.ledger.between(calls, low_us, high_us))
+        calls = thin(calls, account.behaviour.quirks.lossy_times)
     if match is None:
         return calls
-    key = (account.ledger.key, agent, low_us, high_us, include_deleted, filters)
+    ledger = account.ledger
+    key = (ledger.key, ledger.state, agent, low_us, high_us, include_deleted, filters)
     return found.get(key, lambda: filter(match, calls))

@@ -53,8 +53,11 @@ class TalkoverApi:
 
     def page_number(self, query: Query) -> int:
         """Say which page is asked for."""
-        text = query.text("page") or "1"
-        return int(text) if text.isdecimal() else 1
+        return query.guess("page", 1)
+
+    def rows_before(self, query: Query) -> int:
+        """Say how many rows stand before the page that is asked for."""
+        return (query.guess("page", 1) - 1) * query.guess("per_page", 20)
 
     def answer(self, ask: Ask, account: Account) -> Reply:
         """Answer a list."""
@@ -105,7 +108,8 @@ class TalkoverApi:
             return _invalid(query.problems)
         if calls is None:
             return self.problem(404, ask.request_id)
-        listing = Listing(calls, "newest", quirks, account.ledger.key)
+        ledger = account.ledger
+        listing = Listing(calls, "newest", quirks, ledger.key, time_of=ledger.created_us, turn=ask.number)
         chosen = cut(listing, page_offset(page, asked, quirks), asked, quirks, asked_before=ask.asked_before)
         if chosen.is_beyond and quirks.window_error:
             return _invalid({"page": "least"})
@@ -141,7 +145,7 @@ class TalkoverApi:
             if direction is not None and DIRECTIONS[noise & 1] != direction:
                 return False
             return search is None or any(
-                search in text for text in (*writer.numbers(call, noise), writer.sid(noise))
+                search in text for text in (*writer.numbers(call, noise), writer.sid(call, noise))
             )
 
         filters = (status, direction, search)

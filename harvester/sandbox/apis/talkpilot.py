@@ -56,8 +56,11 @@ class TalkPilotApi:
 
     def page_number(self, query: Query) -> int:
         """Say which page is asked for."""
-        text = query.text("page") or "1"
-        return int(text) if text.isdecimal() else 1
+        return query.guess("page", 1)
+
+    def rows_before(self, query: Query) -> int:
+        """Say how many rows stand before the page that is asked for."""
+        return (query.guess("page", 1) - 1) * query.guess("limit", 20)
 
     def answer(self, ask: Ask, account: Account) -> Reply:
         """Answer a list or one call."""
@@ -96,8 +99,9 @@ class TalkPilotApi:
         )
 
     def _calls(self, ask: Ask, account: Account, agent: int) -> Reply:
-        quirks = account.behaviour.quirks
-        listing = Listing(self._matching(ask.query, account, agent), "newest", quirks, account.ledger.key)
+        quirks, ledger = account.behaviour.quirks, account.ledger
+        calls = self._matching(ask.query, account, agent)
+        listing = Listing(calls, "newest", quirks, ledger.key, time_of=ledger.created_us, turn=ask.number)
         page, chosen = _cut(ask, listing, quirks)
         if ask.query.problems or (chosen.is_beyond and quirks.window_error):
             return _invalid(ask)

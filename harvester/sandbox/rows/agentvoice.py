@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from harvester.sandbox.config import Quirks
 from harvester.sandbox.ledger import Ledger
 from harvester.sandbox.people import EMAILS, NUMBERS, OWN_NUMBERS
-from harvester.sandbox.seed import key_of
+from harvester.sandbox.seed import key_of, replaced
 from harvester.sandbox.stamps import SECOND_US, make_stamp
 from harvester.sandbox.text import (
     AGENT_NAMES,
@@ -119,6 +119,15 @@ class AgentVoiceRows:
         """Give the customer's number."""
         return NUMBERS[noise >> 16 & 1023]
 
+    def going_on(self, noise: int) -> int:
+        """Give the noise of the same call before its end."""
+        return replaced(noise, STATUSES.index("in-progress") << 1, 63 << 1)
+
+    def changed(self, noise: int, luck: int) -> int:
+        """Give the noise of the same call, now over, with another duration, reason, analysis and recording."""
+        slot = luck % STATUSES.index("failed")
+        return replaced(noise, luck, 511 << 7 | 4095 << 51) & ~(63 << 1) | slot << 1
+
     def times_us(self, call: int, noise: int) -> tuple[int, int | None, int | None]:
         """Give creation, start and end of a call, in microseconds since 1970.
 
@@ -151,7 +160,7 @@ class AgentVoiceRows:
             f'"agent_name":{_AGENTS[agent % len(_AGENTS)]} {agent}",{who},'
             f'"phone_number":"{NUMBERS[noise >> 16 & 1023]}",'
             f'"phone_number_called_from":"{OWN_NUMBERS[agent & 15]}","call_type":"{CALL_TYPES[noise & 1]}",'
-            f'"status":"{STATUSES[noise >> 1 & 63]}",{self._outcome(noise, started, ended, call_id)},'
+            f'"status":"{STATUSES[noise >> 1 & 63]}",{self._outcome(call, noise, started, ended, call_id)},'
             f'{campaign},"created_at":{self._stamp(created)}'
         ).encode()
         if not form:
@@ -164,7 +173,7 @@ class AgentVoiceRows:
         ]
         return b"".join((light, *further, b"}"))
 
-    def _outcome(self, noise: int, started: int | None, ended: int | None, call_id: str) -> str:
+    def _outcome(self, call: int, noise: int, started: int | None, ended: int | None, call_id: str) -> str:
         if started is None:
             return (
                 '"call_success":null,"went_to_voicemail":false,"call_duration":null,'
@@ -178,7 +187,8 @@ class AgentVoiceRows:
         url = "null"
         if noise >> 52 & 15:
             dies = ended // SECOND_US + 3600
-            url = f'"{self._media}/{call_id[-36:]}.mp3?expires={dies}&signature={noise:016x}"'
+            signature = self._ledger.birth(call, noise)
+            url = f'"{self._media}/{call_id[-36:]}.mp3?expires={dies}&signature={signature:016x}"'
         return (
             f'"call_success":{"true" if noise >> 51 & 1 else "false"},'
             f'"went_to_voicemail":{"true" if STATUSES[noise >> 1 & 63] == "voicemail" else "false"},'

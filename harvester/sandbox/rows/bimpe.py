@@ -7,6 +7,7 @@ null: the vendor's own client, `bimpeai` 0.4.1.
 from harvester.sandbox.config import Quirks
 from harvester.sandbox.ledger import Ledger
 from harvester.sandbox.people import NUMBERS, OWN_NUMBERS
+from harvester.sandbox.seed import replaced
 from harvester.sandbox.stamps import SECOND_US, Stamp, make_stamp
 from harvester.sandbox.text import AGENT_NAMES, LINES, SUMMARIES, open_ended, quoted, quoted_all
 
@@ -60,6 +61,15 @@ class BimpeRows:
         """Say whether a call is a test."""
         return noise >> 41 & 63 == 9
 
+    def going_on(self, noise: int) -> int:
+        """Give the noise of the same call before its end."""
+        return replaced(noise, STATUSES.index("ringing") << 1, 63 << 1)
+
+    def changed(self, noise: int, luck: int) -> int:
+        """Give the noise of the same call, now over, with other reasons, messages and duration."""
+        slot = luck % STATUSES.index("queued")
+        return replaced(noise, luck, 1023 << 8 | 255 << 50) & ~(63 << 1) | slot << 1
+
     def numbers(self, call: int, noise: int) -> tuple[str | None, str]:
         """Give source and destination."""
         own, customer = OWN_NUMBERS[self._ledger.agent_of(call) & 15], NUMBERS[noise >> 20 & 1023]
@@ -89,14 +99,15 @@ class BimpeRows:
             f'"ended_at":{self._stamp(answered + seconds * SECOND_US) if _OVER[slot] else "null"}'
         )
         if form == "detail":
-            text += self._further(noise, ringing, answered if _ANSWERED[slot] else None)
+            text += self._further(call, noise, ringing, answered if _ANSWERED[slot] else None)
         return f"{text}}}".encode()
 
-    def _further(self, noise: int, ringing: int, answered: int | None) -> str:
+    def _further(self, call: int, noise: int, ringing: int, answered: int | None) -> str:
         if answered is None:
             return ',"started_at":null,"answered_at":null,"conversation_logs":[]'
+        name = f"{self._ledger.birth(call, noise):016x}"
         logs = [
-            self._message(noise, turn, answered + turn * 5 * SECOND_US)
+            self._message(name, noise, turn, answered + turn * 5 * SECOND_US)
             for turn in range(2 * (noise >> 56 & 15))
         ]
         return (
@@ -104,10 +115,10 @@ class BimpeRows:
             f'"conversation_logs":[{",".join(logs)}]'
         )
 
-    def _message(self, noise: int, turn: int, at_us: int) -> str:
+    def _message(self, name: str, noise: int, turn: int, at_us: int) -> str:
         what = _MESSAGES[(noise >> turn & 15) * 2 + turn % 2]
         kind = ',"message_type":"text"' if turn % 3 else ""
         added = ""
         if turn == 5:
-            added = f',"attachments":[{{"type":"image","url":"{self._media}/{noise:016x}.png"}}]'
-        return f'{{"id":"msg_{noise:016x}_{turn}",{what}{kind},"created_at":{self._stamp(at_us)}{added}}}'
+            added = f',"attachments":[{{"type":"image","url":"{self._media}/{name}.png"}}]'
+        return f'{{"id":"msg_{name}_{turn}",{what}{kind},"created_at":{self._stamp(at_us)}{added}}}'

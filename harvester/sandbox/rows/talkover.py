@@ -7,7 +7,7 @@ field `ended_at` were seen elsewhere.
 from harvester.sandbox.config import Quirks
 from harvester.sandbox.ledger import Ledger
 from harvester.sandbox.people import FORMATTED, NUMBERS, OWN_FORMATTED, OWN_NUMBERS
-from harvester.sandbox.seed import GOLDEN
+from harvester.sandbox.seed import GOLDEN, replaced
 from harvester.sandbox.stamps import SECOND_US, make_stamp
 from harvester.sandbox.text import AGENT_NAMES, open_ended
 
@@ -18,6 +18,8 @@ STATUSES = (
     ("completed",) * 40 + ("answered",) * 8 + ("no-answer",) * 5 + ("busy",) * 3 + ("failed",) * 3
     + ("initiated", "ringing", "in-progress", "queued", "warm-transfer")
 )  # fmt: skip
+# The first so many slots are of calls that are over.
+_OVER = STATUSES.index("initiated")
 _TALKED = frozenset({"completed", "answered", "in-progress", "warm-transfer"})
 _HAS_TALKED = tuple(status in _TALKED for status in STATUSES)
 DIRECTIONS = ("inbound", "outbound")
@@ -55,9 +57,18 @@ class TalkoverRows:
         """Give an agent's name."""
         return f"{AGENT_NAMES[agent % len(AGENT_NAMES)]} {agent}"
 
-    def sid(self, noise: int) -> str:
+    def sid(self, call: int, noise: int) -> str:
         """Give the telephony id of a call."""
-        return f"CA{noise * GOLDEN:032x}"
+        return f"CA{self._ledger.birth(call, noise) * GOLDEN:032x}"
+
+    def going_on(self, noise: int) -> int:
+        """Give the noise of the same call before its end."""
+        return replaced(noise, STATUSES.index("in-progress") << 1, 63 << 1)
+
+    def changed(self, noise: int, luck: int) -> int:
+        """Give the noise of the same call, now over, with another duration and perhaps another status."""
+        slot = luck % _OVER
+        return replaced(noise, luck, 1023 << 8) & ~(63 << 1) | slot << 1
 
     def numbers(self, call: int, noise: int) -> tuple[str, str]:
         """Give both numbers of a call."""
@@ -77,10 +88,11 @@ class TalkoverRows:
         own, customer = self._ends(call, noise)
         source, target = (own, customer) if noise & 1 else (customer, own)
         agent = f'"agent":{self.agent(ledger.agent_of(call))},' if form == "list" else ""
-        ended = stamp(created + (seconds + (noise >> 38 & 7)) * SECOND_US)
-        last = "ended_at" if noise >> 32 & 31 == 7 else "updated_at"
+        changed = ledger.changed_us(call)
+        ended = stamp(created + (seconds + (noise >> 38 & 7)) * SECOND_US if changed is None else changed)
+        last = "ended_at" if changed is None and noise >> 32 & 31 == 7 else "updated_at"
         return (
-            f'{{"id":"{ledger.call_id(call)}","sid":"{self.sid(noise)}","{_TO[target]},"{_FROM[source]},'
+            f'{{"id":"{ledger.call_id(call)}","sid":"{self.sid(call, noise)}","{_TO[target]},"{_FROM[source]},'
             f'"is_testing":{"true" if noise >> 41 & 63 == 9 else "false"},'
             f'"direction":"{DIRECTIONS[noise & 1]}","status":"{STATUSES[slot]}","duration":{seconds},{agent}'
             f'"created_at":{stamp(created)},"{last}":{ended}}}'

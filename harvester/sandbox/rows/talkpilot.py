@@ -7,8 +7,9 @@ Nearly everything is nullable, the score may be a float, and `disconnection_reas
 import json
 
 from harvester.sandbox.config import Quirks
-from harvester.sandbox.ledger import DELETED_EVERY, Ledger
+from harvester.sandbox.ledger import Ledger
 from harvester.sandbox.people import NUMBERS
+from harvester.sandbox.seed import replaced
 from harvester.sandbox.stamps import SECOND_US, make_stamp
 from harvester.sandbox.text import (
     AGENT_NAMES,
@@ -29,6 +30,9 @@ REASONS = (
     + ("busy", "busy", "dial_error", "unknown", "line_dropped", None, None, None, None, None)
 )  # fmt: skip
 _REASONS = tuple(json.dumps(reason) for reason in REASONS)
+# The bits of `general_success` and `disconnection_reason`; all of them set say null.
+_UNSAID = 3 << 53 | 63 << 55
+_PURGED = 21
 _FULL_NAMES = tuple(f"{FIRST_NAMES[n % 32]} {LAST_NAMES[n // 8]}" for n in range(256))
 _NAMES = quoted_all(_FULL_NAMES)
 _REQUESTS = quoted_all(REQUESTS)
@@ -68,13 +72,21 @@ class TalkPilotRows:
         """Give an agent's name."""
         return f"{AGENT_NAMES[agent % len(AGENT_NAMES)]} {agent}"
 
-    def is_deleted(self, call: int) -> bool:
-        """Say whether a call is soft-deleted."""
-        return self._ledger.place_of(call) % DELETED_EVERY == DELETED_EVERY - 1
-
     def is_purged(self, noise: int) -> bool:
         """Say whether the sensitive data of a call are gone."""
-        return noise & 63 == 21
+        return noise & 63 == _PURGED
+
+    def going_on(self, noise: int) -> int:
+        """Give the noise of the same call before its end: no reason, success or duration."""
+        return replaced(noise, _UNSAID, _UNSAID) & ~(15 << 43)
+
+    def changed(self, noise: int, luck: int) -> int:
+        """Give the noise of the same call after its summary, success, duration and reason were written anew."""
+        return replaced(noise, luck, 15 << 35 | 15 << 43 | _UNSAID)
+
+    def purged(self, noise: int) -> int:
+        """Give the noise of the same call without its sensitive data."""
+        return replaced(noise, _PURGED, 63)
 
     def is_done(self, noise: int) -> bool | None:
         """Say whether staff have dealt with a call."""
@@ -82,7 +94,7 @@ class TalkPilotRows:
 
     def phone_number(self, noise: int) -> str | None:
         """Give the caller's number."""
-        if noise & 63 == 21 or noise >> 11 & 15 == 2:
+        if self.is_purged(noise) or noise >> 11 & 15 == 2:
             return None
         return NUMBERS[noise >> 15 & 1023]
 
@@ -101,14 +113,15 @@ class TalkPilotRows:
         done = self.is_done(noise)
         summary = f'{_SUMMARIES[noise >> 35 & 15]} #{call}"' if noise >> 35 & 7 else "null"
         call_id = ledger.call_id(call)
-        deleted = self.is_deleted(call)
+        deleted, changed = ledger.deleted_us(call), ledger.changed_us(call)
         tail = ""
-        if deleted or noise >> 60 & 7:
-            gone = stamp(created + 86_400 * SECOND_US) if deleted else "null"
-            tail = f',"deleted_at":{gone},"updated_at":{stamp(created + (noise >> 30 & 0xFFFFF) * SECOND_US)}'
+        if deleted is not None or changed is not None or noise >> 60 & 7:
+            gone = "null" if deleted is None else stamp(deleted)
+            updated = created + (noise >> 30 & 0xFFFFF) * SECOND_US if changed is None else changed
+            tail = f',"deleted_at":{gone},"updated_at":{stamp(updated)}'
         score, further = ("", "") if form == "list" else self._detail(call, noise, call_id)
         return (
-            f'{{"id":"{call_id}","call_id":"lk_call_{noise:016x}",'
+            f'{{"id":"{call_id}","call_id":"lk_call_{ledger.birth(call, noise):016x}",'
             f'"customer_name":{_NAMES[noise >> 25 & 255] if noise >> 33 & 3 else "null"},'
             f'"customer_request":{_REQUESTS[noise >> 39 & 15] if noise >> 39 & 7 else "null"},'
             f'"phone_number":{number},'
@@ -119,7 +132,7 @@ class TalkPilotRows:
             f'"call_summary":{summary},'
             f'{further}"employee":{_EMPLOYEES[noise >> 50 & 3] if noise >> 52 & 1 else "null"},'
             f'"note":{_NOTES[noise >> 47 & 7] if noise >> 46 & 1 else "null"},'
-            f'"is_purged":{"true" if noise & 63 == 21 else "false"},'
+            f'"is_purged":{"true" if self.is_purged(noise) else "false"},'
             f'"agent_id":"{ledger.agent_id(ledger.agent_of(call))}","created_at":{stamp(created)}{tail}}}'
         ).encode()
 
@@ -128,11 +141,12 @@ class TalkPilotRows:
         whole = noise >> 20 & 15
         score = f"{whole % 10 + 1}" if whole < 10 else "null" if whole > 13 else f"{whole / 4}"
         transcript, audio = "null", "null"
-        if not self.is_purged(noise):
+        if not (self.is_purged(noise) or self._ledger.is_going_on(call)):
             turns = [_TURNS[(noise >> turn & 15) * 2 + turn % 2] for turn in range(2 * (noise >> 56 & 15))]
             if noise >> 24 & 15:
                 transcript = f'"[{",".join(turns)}]"'
             if noise >> 28 & 15:
                 when = self._ledger.created_us(call) // SECOND_US + 3600
-                audio = f'"{self._media}/{call_id[-36:]}.wav?expires={when}&signature={noise:016x}"'
+                signature = self._ledger.birth(call, noise)
+                audio = f'"{self._media}/{call_id[-36:]}.wav?expires={when}&signature={signature:016x}"'
         return f'"final_score":{score},', f'"transcript":{transcript},"audio_file_url":{audio},'

@@ -1,7 +1,7 @@
 """TOML, or options alone, to frozen structs; every mistake at once, each with its key.
 
-Nothing else reads the environment, and this only as it is handed in. What values mean is in `config_values`,
-how a table is read in `config_table`, what a source may ask in `config_source`.
+Nothing else reads the environment, and this only as it is handed in. What values mean is in `values`,
+how a table is read in `table`, what a source may ask in `source`.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from harvester.errors import UnsupportedError, UsageError
 from harvester.model import Source
 from harvester.providers import PROVIDERS
 
-from .config_options import Overrides
-from .config_output import COMPRESSIONS, Compression, Output, read_output
-from .config_source import DEFAULT_KEYS, SourceReader
-from .config_table import OptionTable, Problems, References, Table, UnresolvedError, nearest
-from .config_values import quoted, read_count, read_name
+from .options import Overrides
+from .output import COMPRESSIONS, Compression, Output, read_output
+from .source import DEFAULT_KEYS, SourceReader
+from .table import OptionTable, Problems, References, Table, UnresolvedError, nearest
+from .values import quoted, read_count, read_name
 
 __all__ = ["COMPRESSIONS", "Compression", "Config", "Output", "Overrides", "ad_hoc_config", "load_config"]
 

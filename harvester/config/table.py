@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from .config_values import quoted
+from .values import quoted
 
 T = TypeVar("T")
 

@@ -10,7 +10,7 @@ import msgspec
 
 from harvester.model import Format, Shape
 
-from .config_table import Problems
+from .table import Problems
 
 _MAX_NAMED = 10
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from harvester.providers import check_filters
 from harvester.providers.base import Capabilities, Provider
 
-from .config_table import nearest
-from .config_values import quoted, read_text
+from .table import nearest
+from .values import quoted, read_text
 
 FULL = ("full",)
 

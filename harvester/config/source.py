@@ -14,9 +14,9 @@ from harvester.model import Secret, Source
 from harvester.providers import PROVIDERS
 from harvester.providers.base import Capabilities, Provider
 
-from .config_options import Overrides, Reach
-from .config_table import Problems, Table, nearest
-from .config_values import (
+from .options import Overrides, Reach
+from .table import Problems, Table, nearest
+from .values import (
     quoted,
     read_agents,
     read_base_url,
@@ -30,7 +30,7 @@ from .config_values import (
     read_text,
     shown,
 )
-from .config_wishes import FULL, read_details, refuse_details, refuse_filter, refuse_recordings
+from .wishes import FULL, read_details, refuse_details, refuse_filter, refuse_recordings
 
 T = TypeVar("T")
 

@@ -10,11 +10,11 @@ import msgspec
 
 from harvester.model import Format, Shape
 
-from .config_table import Table, nearest
-from .config_values import quoted, read_flag, read_text
+from .table import Table, nearest
+from .values import quoted, read_flag, read_text
 
 if TYPE_CHECKING:
-    from .config_options import Overrides
+    from .options import Overrides
 
 T = TypeVar("T", bound=str)
 

@@ -1,0 +1,216 @@
+"""Limits that nobody told: found from what gets through and what is refused. Pure: time is an argument.
+
+The rate starts low and doubles while it is really used. A refusal is put to three kinds of reasons, one after another:
+too many at once, too many within a second, too many within ten seconds or a minute. Each knows the heights at which
+requests got through; a height that has worked is no reason. So a limit is measured by the very count the server keeps,
+and a longer window is found because the shorter ones cannot explain that the next request is refused as well.
+
+What no height explains is chance: a server that refuses a tenth of all requests refuses them at any rate, and whoever
+slows down for it never stops slowing down. Chance is believed for a minute, then tested again.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from .ceiling import Ceiling, Verdict
+from .crowd import Crowd
+from .ledger import Ledger
+
+START_PER_S = 10.0
+DOUBLE_EVERY_S = 0.25
+"""The rate doubles after so long, or after a round trip where that is longer."""
+
+USED = 0.6
+"""A rate is really used if so much of it was sent; of the first steps that is two requests of two and a half."""
+
+TOO_FAST_TO_MATTER = 20_000.0
+"""Requests a second beyond which nothing is spaced: no sender of ours gets there."""
+
+PERIODS_S = (1.0, 10.0, 60.0)
+SHARE = 0.97
+"""Of a limit that was found so much is used; the same as of one that is known."""
+
+STRETCH = 1.02
+"""A window is taken so much longer than it is: requests arrive later than they are sent, and not all by the same."""
+
+HOLD_S = 15.0
+HOLD_PER_PAUSE = 20.0
+"""A probe that fails costs the pause it earns; so it may cost a twentieth."""
+
+AGAIN = 1.25
+"""Where too many at once was the reason the rate goes on at what got through, and a little more."""
+
+BELIEVED_S = 60.0
+MEMORY = 40.0
+"""The share of refusals is that of about so many requests."""
+
+TOO_MANY = 0.4
+"""Where so much is refused it is no chance, whatever it is."""
+
+CATCH_UP_S = 0.004
+"""Timers are late by a millisecond or two; what they lose may be made up for."""
+
+
+class Sent(msgspec.Struct, frozen=True):
+    """A request on its way: when it was sent, and how many were on their way then, itself among them."""
+
+    at: float
+    in_flight: int
+
+
+class Finder:
+    """Finds limits that were neither told nor documented.
+
+    Args:
+        per_s: The rate to start with; None where limits are known, and this only looks for others.
+    """
+
+    def __init__(self, per_s: float | None = START_PER_S) -> None:
+        self.crowd = Crowd()
+        self.ledger = Ledger(PERIODS_S[-1] * 2)
+        self._open_per_s = per_s
+        self._windows = {
+            period_s: Ceiling(
+                lowest_alone=START_PER_S if period_s == 1 else float("inf"),
+                hold_s=HOLD_S,
+                cut_every_s=period_s,
+                in_a_row=period_s > 1,
+            )
+            for period_s in PERIODS_S
+        }
+        self._next_at = 0.0
+        self._step_at: float | None = None
+        self._step_sent = 0
+        self._judged_at = float("-inf")
+        self._seen = self._refused = 0.0
+        self._since_held = self._refused_since_held = 0
+        self._chance = 0.0
+        self._believed_until = float("-inf")
+
+    # What may be sent.
+
+    @property
+    def limits(self) -> list[tuple[float, float]]:
+        """Return what was found: (requests, seconds), the shortest first."""
+        return [(one.limit, period_s) for period_s, one in self._windows.items() if one.limit is not None]
+
+    def per_s(self, now: float) -> float | None:
+        """Return the rate that is allowed, None for any."""
+        rates = [] if self._open_per_s is None else [self._open_per_s]
+        for period_s, window in self._windows.items():
+            if (allowed := window.allowed(now)) is not None:
+                rates.append(allowed * SHARE / period_s)
+        return min(rates, default=None)
+
+    def wait_s(self, now: float) -> float:
+        """Return 0 where a request may go, else how long until it may, as far as that is up to the rate."""
+        wait_s = self._next_at - now
+        for period_s, window in self._windows.items():
+            if (allowed := window.allowed(now)) is None:
+                continue
+            last = self.ledger.newest(max(int(allowed), 1))
+            if last is not None:
+                wait_s = max(wait_s, last + period_s * STRETCH - now)
+        return max(wait_s, 0.0)
+
+    # What is sent, and what becomes of it.
+
+    def sent(self, now: float, in_flight: int) -> Sent:
+        """Count a request that is sent now, one of so many."""
+        self.ledger.add(now)
+        self._grow(now)
+        per_s = self.per_s(now)
+        if per_s is not None:
+            self._next_at = max(self._next_at, now - CATCH_UP_S - 0.1 / per_s) + 1 / per_s
+        return Sent(now, in_flight)
+
+    def answered(self, sent: Sent, now: float) -> None:
+        """Learn that a request got through."""
+        self._count(is_refused=False)
+        self.crowd.answered(sent.in_flight, now - sent.at, now)
+        chancy = now < self._believed_until
+        for period_s, window in self._windows.items():
+            window.worked(self.ledger.count(sent.at - period_s, sent.at), in_a_row=chancy)
+
+    def refused(self, sent: Sent, now: float, *, pause_s: float) -> None:
+        """Learn that a request was refused, and that the gate closes for so long."""
+        self.ledger.drop(sent.at)
+        if sent.at <= self._judged_at:
+            return  # it was on its way when another was refused: the same event
+        self._judged_at = now
+        self._count(is_refused=True)
+        self._next_at = max(self._next_at, now + pause_s)
+        self._step_at = None
+        hold_s = max(pause_s * HOLD_PER_PAUSE - HOLD_S, pause_s)
+        chance = self._chance if now < self._believed_until else 0.0
+        if chance and self._refused > TOO_MANY * self._seen:
+            self._slow_down(now)
+        elif self.crowd.judge(sent.in_flight, now, chance=chance, pause_s=hold_s) is Verdict.MINE:
+            self._go_on(sent.at)
+        else:
+            self._ask_windows(sent, now, chance, hold_s)
+
+    def _ask_windows(self, sent: Sent, now: float, chance: float, hold_s: float) -> None:
+        """Put a refusal to the windows, the shortest first: it is the one that costs the least."""
+        for period_s, window in self._windows.items():
+            was_held = window.limit is not None
+            height = self.ledger.count(sent.at - period_s, sent.at)
+            verdict = window.judge(height, now, chance=chance, pause_s=hold_s)
+            if verdict is Verdict.CLEARED:
+                self._believe(now)
+            if verdict is Verdict.MINE and not was_held:
+                self._found(period_s)
+            if verdict is not Verdict.NOT_MINE:
+                return
+
+    def _found(self, period_s: float) -> None:
+        """Take back what was held for the reason that was found only now."""
+        self.crowd.forgive()
+        self._since_held = self._refused_since_held = 0
+        if self._open_per_s is not None:
+            self._open_per_s = TOO_FAST_TO_MATTER
+        for shorter_s, window in self._windows.items():
+            if shorter_s < period_s:
+                window.restore()
+
+    def _believe(self, now: float) -> None:
+        """Holding did not help: refusals come by chance, as often as they came meanwhile."""
+        self._chance = self._refused_since_held / max(self._since_held, 1)
+        self._believed_until = now + BELIEVED_S
+        self._restart(now)
+
+    def _slow_down(self, now: float) -> None:
+        """Halve the rate: so much is never refused by chance."""
+        self._believed_until = float("-inf")
+        self._seen = self._refused = 0.0
+        self._go_on(now, share=0.5)
+
+    def _go_on(self, at: float, share: float = AGAIN) -> None:
+        if self._open_per_s is not None:
+            self._open_per_s = max(self.ledger.count(at - 1, at) * share, 1.0)
+
+    def _restart(self, now: float) -> None:
+        if self._open_per_s is not None:
+            self._open_per_s = max(self._windows[1.0].best, START_PER_S)
+
+    def _count(self, *, is_refused: bool) -> None:
+        self._seen += 1 - self._seen / MEMORY
+        self._refused += is_refused - self._refused / MEMORY
+        self._since_held += 1
+        self._refused_since_held += is_refused
+
+    def _grow(self, now: float) -> None:
+        """Double the rate at the end of a step in which it was used."""
+        if self._open_per_s is None or self._windows[1.0].limit is not None:
+            return
+        if self._step_at is None:
+            self._step_at, self._step_sent = now, 0
+        self._step_sent += 1
+        length_s = max(DOUBLE_EVERY_S, self.crowd.latency_s)
+        if now < self._step_at + length_s:
+            return
+        is_used = self._step_sent >= self._open_per_s * (now - self._step_at) * USED
+        if is_used and not self.crowd.is_crowded:
+            self._open_per_s = min(self._open_per_s * 2, TOO_FAST_TO_MATTER)
+        self._step_at, self._step_sent = now, 0

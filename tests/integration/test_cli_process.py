@@ -1,0 +1,195 @@
+"""The command line as a process: codes, streams, what it imports."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import harvester
+
+ROOT = Path(harvester.__file__).parent.parent
+HEAVY = ("aiohttp", "anyio", "msgspec", "pyarrow", "rich", "uvloop", "asyncio")
+CONFIG = '[[source]]\nname = "sales"\nprovider = "talkover"\ntoken = "${SALES_TOKEN}"\n'
+
+
+def environ(**more: str) -> dict[str, str]:
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("HARVESTER")}
+    return {**kept, "PYTHONPATH": str(ROOT), **more}
+
+
+def harvest(
+    *arguments: str, cwd: Path, text: str | None = None, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "harvester", *arguments],
+        cwd=cwd,
+        input=text,
+        env=environ(**variables),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["exprt"], "error: no such command 'exprt'; did you mean 'export'?"),
+        (["export", "--sources", "x"], "--sources"),
+        (["status"], "error: there is no config "),
+    ],
+)
+def test_wrong_usage_is_code_2(tmp_path: Path, arguments: list[str], told: str) -> None:
+    """An unknown command, an unknown option and a missing config end with code 2 and nothing on stdout."""
+    done = harvest(*arguments, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert told in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("", 'source[1] "sales": token: the environment variable SALES_TOKEN is not set'),
+        ("colour = 1\n", 'source[1] "sales": colour: unknown key'),
+        ("since = 2026-02-30\n", "error: line 5, column "),
+        ('since = "2026-02-30"\n', 'source[1] "sales": since: "2026-02-30" is no moment'),
+        (
+            "since = 2026-03-02\nuntil = 2026-03-01\n",
+            'source[1] "sales": since: 2026-03-02T00:00:00Z is not before until',
+        ),
+    ],
+)
+def test_wrong_config_is_code_2(tmp_path: Path, change: str, told: str) -> None:
+    """Every mistake of a config ends with code 2, its key in the message, before anything is fetched."""
+    (tmp_path / "harvester.toml").write_text(CONFIG + change)
+    done = harvest("export", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert told in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["harvester.toml"]
+
+
+@pytest.mark.slow
+def test_config_comes_from_stdin_or_a_variable(tmp_path: Path) -> None:
+    """`-c -` reads stdin; without -c the variable goes before harvester.toml."""
+    (tmp_path / "other.toml").write_text(CONFIG.replace("sales", "other"))
+    (tmp_path / "harvester.toml").write_text(CONFIG)
+    for variables, arguments, name in (
+        ({}, ["-c", "-"], "stdin"),
+        ({"HARVESTER_CONFIG": "other.toml"}, [], "other"),
+        ({}, [], "sales"),
+    ):
+        text = CONFIG.replace("sales", "stdin")
+        done = harvest("status", "--json", *arguments, cwd=tmp_path, text=text, SALES_TOKEN="t", **variables)
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)[0]["source"] == name
+
+
+@pytest.mark.slow
+def test_init_then_status(tmp_path: Path) -> None:
+    """What init writes is a config as soon as its variable is set, and is not written over."""
+    assert harvest("init", cwd=tmp_path).returncode == 0
+    assert harvest("init", cwd=tmp_path).returncode == 2
+    assert harvest("status", cwd=tmp_path, TALKOVER_TOKEN="t").returncode == 0
+
+
+@pytest.mark.parametrize("command", ["providers", "schema"])
+def test_reader_that_leaves_is_no_error(tmp_path: Path, command: str) -> None:
+    """`harvester providers | head -1` ends quietly."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "harvester", command],
+        cwd=tmp_path,
+        env=environ(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as child:
+        assert child.stdout is not None
+        assert child.stderr is not None
+        child.stdout.close()
+        assert child.stderr.read() == b""
+    assert child.returncode == 0
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import harvester",
+        "import harvester.cli.main",
+        "from harvester.cli.main import Screen, run; run(['--help'], Screen())",
+        "from harvester.cli.main import Screen, run; run(['--version'], Screen())",
+    ],
+)
+def test_start_imports_nothing_dear(tmp_path: Path, code: str) -> None:
+    """Importing the package and asking for help load neither HTTP client nor Parquet nor graphics."""
+    code += f"\nimport sys\nprint([name for name in {HEAVY} if name in sys.modules], file=sys.stderr)"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=environ(),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    assert done.stderr == "[]\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_sandbox_prints_a_config_and_ends_by_a_signal(tmp_path: Path, number: signal.Signals) -> None:
+    """What the sandbox prints on stdout is a config that works; a signal is its ordinary end."""
+    with subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "harvester",
+            "sandbox",
+            "--port",
+            "0",
+            "--calls",
+            "5",
+            "--config-out",
+            "s.toml",
+        ],
+        cwd=tmp_path,
+        env=environ(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as child:
+        assert child.stderr is not None
+        assert child.stdout is not None
+        assert child.stderr.readline().startswith("serving http://127.0.0.1:")
+        done = harvest("check", "-c", "s.toml", "--json", cwd=tmp_path)
+        child.send_signal(number)
+        assert child.stdout.read() == (tmp_path / "s.toml").read_text()
+    assert child.returncode == 0
+    assert done.returncode == 0, done.stderr
+    assert [row["ok"] for row in json.loads(done.stdout)] == [True] * 4
+
+
+@pytest.mark.slow
+def test_sandbox_serves_a_command_and_has_its_code(tmp_path: Path) -> None:
+    """A command behind `--` finds the config, and its exit code is passed on."""
+    script = "import os, pathlib; assert pathlib.Path(os.environ['HARVESTER_CONFIG']).exists(); raise SystemExit(7)"
+    done = harvest("sandbox", "--port", "0", "--", sys.executable, "-c", script, cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (7, "", "")
+    lost = harvest("sandbox", "--port", "0", "--", "no-such-command", cwd=tmp_path)
+    assert (lost.returncode, lost.stderr) == (
+        2,
+        "error: no-such-command cannot be run: No such file or directory\n",
+    )
+
+
+@pytest.mark.slow
+def test_sandbox_passes_a_signal_on(tmp_path: Path) -> None:
+    """SIGTERM reaches the command, and the code says so as a shell would."""
+    script = "import os, signal; os.kill(os.getppid(), signal.SIGTERM); signal.pause()"
+    done = harvest("sandbox", "--port", "0", "--", sys.executable, "-c", script, cwd=tmp_path)
+    assert done.returncode == 143

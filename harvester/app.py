@@ -194,6 +194,15 @@ class Harvester:
         names = [(source.name, source.provider) for source in self.config.sources]
         return await anyio.to_thread.run_sync(verify.status, self.config.output.path, names)
 
+    async def verify(self) -> verify.Verified:
+        """Check the output against the journal: files, row counts, hashes, doubles. Nothing is written.
+
+        Raises:
+            JournalError: There is no journal, or one that cannot be read.
+        """
+        names = [source.name for source in self.config.sources]
+        return await anyio.to_thread.run_sync(verify.verify, self.config.output.path, names)
+
     def _sender(self) -> Transport:
         if self._transport is None:
             raise HarvesterError("a Harvester is used inside `async with`")

@@ -11,6 +11,7 @@ from harvester.errors import ProviderError, RateLimitError
 from harvester.model import Request, Response, Source
 from harvester.providers.base import Provider
 from harvester.transport.base import Transport
+from harvester.transport.finder import Sent
 from harvester.transport.gate import Gate
 from harvester.transport.hints import read_hint, retry_after_s
 from harvester.transport.retry import Budget, RetryPolicy
@@ -80,21 +81,24 @@ class Fetcher:
             ProviderError: It is none; with the wait that its headers or its body ask for.
         """
         account.requests += 1
+        sent = account.gate.sent()
         error: ProviderError | None = None
         response: Response | None = None
         try:
             response = answer = await self._transport.send(account, request)
             error = account.provider.classify(answer)
         finally:
-            self._settle(account, response, error)
+            self._settle(account, sent, response, error)
         if error is not None:
             raise error
         return answer
 
-    def _settle(self, account: Account, response: Response | None, error: ProviderError | None) -> None:
+    def _settle(
+        self, account: Account, sent: Sent, response: Response | None, error: ProviderError | None
+    ) -> None:
         """Tell the gate what came back, also where the request was cancelled on its way."""
         if response is None:
-            account.gate.settle()
+            account.gate.settle(sent, is_lost=True)
             return
         now = response.received_at
         if error is not None and error.retry_after_s is None:
@@ -104,7 +108,7 @@ class Fetcher:
             account.throttled += 1
             if error.retry_after_s is None and hint.remaining == 0:
                 error.retry_after_s = hint.reset_s
-        account.gate.settle(hint=hint, error=error)
+        account.gate.settle(sent, hint=hint, error=error)
 
     def delay_s(self, account: Account, attempt: int, error: ProviderError) -> float | None:
         """Return how long to wait before a request is sent again, None to give it up."""

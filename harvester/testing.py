@@ -15,10 +15,12 @@ from typing import Any
 
 import anyio
 import anyio.lowlevel
+import anyio.to_thread
 import msgspec
 
 from harvester.clock import Clock
 from harvester.errors import OutputError, ProviderError
+from harvester.journal import Journal
 from harvester.model import NativeRows, Quarantined, Request, Response, Segment, SegmentKind
 from harvester.record import Record
 from harvester.sinks import Rows
@@ -31,7 +33,7 @@ START = datetime(2026, 4, 1, 12, tzinfo=UTC)
 class FakeClock:
     """A Clock that stands still while there is work and moves on when everybody waits, to the next who is due.
 
-    So an hour's pause takes no time. Work in threads is not seen: the clock may move on meanwhile.
+    So an hour's pause takes no time, and always the same course: what works in a thread is waited for too.
 
     Args:
         start: The moment it begins at.
@@ -83,13 +85,23 @@ class FakeClock:
         """Return whether nobody can go on before time does."""
         if any(due <= self._passed_s or is_over() for due, is_over in self._waiting.values()):
             return False
+        if anyio.to_thread.current_default_thread_limiter().borrowed_tokens:
+            return False
         return all(_is_blocked(task) for task in asyncio.all_tasks() if task not in self._waiting)
+
+
+_IN_THREADS = {Journal.run.__code__, Journal.open.__func__.__code__}  # type: ignore[attr-defined]
 
 
 def _is_blocked(task: asyncio.Task[Any]) -> bool:
     # As anyio's own `wait_all_tasks_blocked` tells it, which waits in real time between two looks.
     waiter = getattr(task, "_fut_waiter", None)
-    return waiter is not None and not waiter.done()
+    if waiter is None or waiter.done():
+        return False
+    step: Any = task.get_coro()
+    while hasattr(inner := getattr(step, "cr_await", None), "cr_code"):
+        step = inner
+    return getattr(step, "cr_code", None) not in _IN_THREADS
 
 
 Reply = Response | ProviderError

@@ -1,14 +1,21 @@
-"""Reads journal and output, writes nothing."""
+"""Status and verify: reads journal and output, writes nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from array import array
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
 
+from harvester.errors import JournalError
 from harvester.journal import FOLDER, Job, Store, StoredWindow
+from harvester.model import Segment
+from harvester.sinks.readback import UnreadableError, read_keys
 
 
 class StatusRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,3 +92,135 @@ def _hint(job: Job, left: Sequence[StoredWindow], *, is_listed: bool) -> str:
     if job.state == "fresh":
         return "cut short; harvester export --fresh goes on"
     return ""
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """Something in the output that is not as the journal has it; `path` is relative to the output."""
+
+    source: str
+    path: str
+    problem: str
+
+
+class Verified(msgspec.Struct, frozen=True, kw_only=True):
+    """What was looked at, and what is wrong with it."""
+
+    segments: int
+    rows: int
+    bytes: int
+    findings: list[Finding]
+
+
+class Hashes:
+    """Hashes of keys, 8 bytes each, in shares small enough to be sorted one by one."""
+
+    def __init__(self) -> None:
+        self._shares = [array("Q") for _ in range(256)]
+
+    def add(self, keys: Sequence[str]) -> None:
+        """Add keys."""
+        for key in keys:
+            value = _hash(key)
+            self._shares[value & 255].append(value)
+
+    def repeated(self) -> set[int]:
+        """Return the hashes that are there more than once."""
+        return {a for share in self._shares for a, b in pairwise(sorted(share)) if a == b}
+
+
+def verify(root: Path, sources: Sequence[str]) -> Verified:
+    """Check the files of sources against the journal: that they are there, their sizes, hashes, rows and doubles.
+
+    Memory: 8 bytes a call of one source, for a hash of its id.
+
+    Raises:
+        JournalError: There is no journal, or one that cannot be read.
+    """
+    if not (root / FOLDER / "journal.db").exists():
+        raise JournalError(f"{root} holds no journal: harvester export starts one")
+    store = Store(root / FOLDER, is_read_only=True)
+    try:
+        segments = {name: store.current_segments(name) for name in sources}
+        known = {segment.path for name in store.sources() for segment in store.current_segments(name)}
+    finally:
+        store.close()
+    findings = [finding for name in sources for finding in _source_findings(root, segments[name])]
+    findings += _strangers(root, sources, known)
+    every = [segment for name in sources for segment in segments[name]]
+    return Verified(
+        segments=len(every),
+        rows=sum(segment.rows for segment in every),
+        bytes=sum(segment.bytes for segment in every),
+        findings=findings,
+    )
+
+
+def _source_findings(root: Path, segments: Sequence[Segment]) -> Iterator[Finding]:
+    hashes = Hashes()
+    readable: list[Segment] = []
+    for segment in segments:
+        problem = _problem(root, segment, hashes)
+        if problem is None:
+            readable.append(segment)
+        else:
+            yield Finding(source=segment.source, path=segment.path, problem=problem)
+    yield from _doubles(root, readable, hashes)
+
+
+def _problem(root: Path, segment: Segment, hashes: Hashes) -> str | None:
+    """Return what is wrong with one file; the hashes of its keys are added."""
+    path = root / segment.path
+    try:
+        size = path.stat().st_size
+        if size != segment.bytes:
+            return f"has {size} bytes, the journal says {segment.bytes}"
+        with path.open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != segment.sha256:
+                return "its hash is not the one in the journal"
+        return _count_problem(path, segment, hashes) if segment.kind == "calls" else None
+    except FileNotFoundError:
+        return "is missing"
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+
+
+def _count_problem(path: Path, segment: Segment, hashes: Hashes) -> str | None:
+    rows = 0
+    try:
+        for keys in read_keys(path):
+            rows += len(keys)
+            hashes.add(keys)
+    except UnreadableError as error:
+        return str(error)
+    return None if rows == segment.rows else f"has {rows} rows, the journal says {segment.rows}"
+
+
+def _doubles(root: Path, segments: Sequence[Segment], hashes: Hashes) -> Iterator[Finding]:
+    """Find keys that are there more than once; equal hashes are looked at again, for they may be of two keys."""
+    suspects = hashes.repeated()
+    if not suspects:
+        return
+    seen: Counter[str] = Counter()
+    for segment in segments:
+        if segment.kind == "calls":
+            for keys in read_keys(root / segment.path):
+                doubled = [key for key in keys if _hash(key) in suspects]
+                seen.update(doubled)
+                count = sum(seen[key] > 1 for key in doubled)
+                if count:
+                    problem = f"{count} of its calls are in the output twice"
+                    yield Finding(source=segment.source, path=segment.path, problem=problem)
+
+
+def _hash(key: str) -> int:
+    return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest())
+
+
+def _strangers(root: Path, sources: Sequence[str], known: set[str]) -> Iterator[Finding]:
+    for kind in ("calls", "quarantine"):
+        for source in sources:
+            folder = root / kind / source
+            for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+                name = path.relative_to(root).as_posix()
+                if name not in known:
+                    yield Finding(source=source, path=name, problem="the journal does not know this file")

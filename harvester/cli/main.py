@@ -29,6 +29,7 @@ COMMANDS = {
     "plan": "Say what export would do: calls, pages, requests, time.",
     "export": "Fetch every call of the query into files.",
     "status": "Say per source what the last run did and what is left.",
+    "verify": "Check the output against the journal.",
     "schema": "Print the unified record as JSON Schema.",
     "providers": "Say what each provider can do.",
     "sandbox": "Serve all providers on this machine, with made-up calls.",

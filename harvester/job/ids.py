@@ -13,6 +13,8 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol, cast
 
+import anyio
+
 from harvester.journal import NAMELESS
 from harvester.model import Window
 
@@ -68,6 +70,7 @@ class IdStore:
         self._max_ids = max_ids
         self._count = 0
         self._elsewhere: dict[int, set[int]] = {}
+        self._loading = anyio.Lock()
         self._buckets: OrderedDict[tuple[int, int], Bucket] = OrderedDict()
         self._hours: dict[int, set[int]] = {}
 
@@ -78,13 +81,14 @@ class IdStore:
             window_id: The journal's number of the window.
             hours: Hours as `hour_of` counts them, or the journal's DATELESS or NAMELESS.
         """
-        elsewhere = self._elsewhere.get(window_id)
-        while elsewhere and (missing := [hour for hour in hours if hour in elsewhere]):
-            loaded = await self._journal.load_ids(window_id, missing)
-            for hour in missing:
-                if hour in elsewhere:
-                    elsewhere.discard(hour)
-                    self._put(window_id, hour, loaded[hour])
+        while self._missing(window_id, hours):
+            # One at a time: what another has taken back, and perhaps spilled again, must not be taken for nothing.
+            async with self._loading:
+                if missing := self._missing(window_id, hours):
+                    loaded = await self._journal.load_ids(window_id, missing)
+                    self._elsewhere.get(window_id, set()).difference_update(missing)
+                    for hour in missing:
+                        self._put(window_id, hour, loaded[hour])
         found: dict[int, Bucket] = {}
         for hour in hours:
             if (window_id, hour) not in self._buckets:
@@ -92,6 +96,10 @@ class IdStore:
             self._buckets.move_to_end((window_id, hour))
             found[hour] = self._buckets[window_id, hour]
         return found
+
+    def _missing(self, window_id: int, hours: Collection[int]) -> list[int]:
+        elsewhere = self._elsewhere.get(window_id)
+        return [hour for hour in hours if hour in elsewhere] if elsewhere else []
 
     async def settle(self, added: int) -> None:
         """Count ids added to buckets; spill the longest unused where there are too many."""

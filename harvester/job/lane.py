@@ -13,7 +13,6 @@ from collections import deque
 from collections.abc import Sequence
 from datetime import timedelta
 
-import anyio
 import msgspec
 
 from harvester.errors import AccessError, ProviderError
@@ -387,8 +386,7 @@ class Lane:
             self.outcome = self._outcome(is_interrupted=is_interrupted)
         is_whole = self.outcome in {"complete", "gaps"}
         is_exchange = is_whole and self.job.state == "fresh"
-        with anyio.CancelScope(shield=True):
-            await self._shared.out.send(Closing(self.desk, is_exchange=is_exchange, is_whole=is_whole))
+        await self._shared.out.send(Closing(self.desk, is_exchange=is_exchange, is_whole=is_whole))
 
     def _outcome(self, *, is_interrupted: bool) -> Outcome:
         if is_interrupted and self.has_work:

@@ -120,7 +120,8 @@ class Run:
         """Carry out one piece of work, and go on with what it makes possible."""
         try:
             if isinstance(work, Replay):
-                await lane.replay(work)
+                with anyio.CancelScope(shield=True):
+                    await lane.replay(work)
             else:
                 await self._fetch(lane, work)
         finally:
@@ -129,15 +130,18 @@ class Run:
             self._board.changed(lane)
         else:
             self._board.remove(lane)
-            await lane.close(is_interrupted=False)
+            with anyio.CancelScope(shield=True):
+                await lane.close(is_interrupted=False)
 
     async def _fetch(self, lane: Lane, errand: Errand) -> None:
-        """Send one request and give its lane what comes back."""
+        """Send one request and give its lane what comes back; what came is taken whole, for its rows are counted."""
         try:
             response = await self._fetcher.attempt(lane.account, errand.request)
-            await lane.receive(errand, response)
+            with anyio.CancelScope(shield=True):
+                await lane.receive(errand, response)
         except ProviderError as error:
-            await lane.fail(errand, error, self._clock.monotonic())
+            with anyio.CancelScope(shield=True):
+                await lane.fail(errand, error, self._clock.monotonic())
         for hook in self._hooks:
             hook(lane, errand)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-import anyio
 import msgspec
 from anyio.streams.memory import MemoryObjectSendStream
 
@@ -190,8 +189,7 @@ class OpenWindow:
         stored = self.stored
         self.kept.passes = self._passes_before + self.walk.passes
         stored.counts, stored.gaps, stored.state = self.kept, gaps, "gap" if gaps else "complete"
-        with anyio.CancelScope(shield=True):
-            await self._shared.out.send(Ended(self._place.desk, stored))
+        await self._shared.out.send(Ended(self._place.desk, stored))
 
     def _key(self, ask: Ask) -> AnswerKey:
         pass_number = self._passes_before + self.walk.passes

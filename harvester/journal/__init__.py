@@ -22,6 +22,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
+import anyio
+
 from harvester.errors import JournalError, OutputError
 
 from .lock import Lock
@@ -80,6 +82,7 @@ class Journal:
         self._executor = executor
         self._waiting: list[NewAnswer] = []
         self._waiting_bytes = 0
+        self._flushing = anyio.Lock()
 
     @classmethod
     async def open(cls, root: Path, *, holder: str) -> Journal:
@@ -126,9 +129,10 @@ class Journal:
         )
         try:
             return await asyncio.shield(call)
-        except sqlite3.OperationalError as error:
+        except (sqlite3.OperationalError, OSError) as error:
+            what = error.strerror if isinstance(error, OSError) else error
             raise OutputError(
-                f"the journal cannot be written: {error}; free space, then the same command goes on"
+                f"the journal cannot be written: {what}; free space, then the same command goes on"
             ) from error
         except sqlite3.DatabaseError as error:
             raise JournalError(
@@ -143,10 +147,21 @@ class Journal:
             await self.flush()
 
     async def flush(self) -> None:
-        """Make durable what was handed over so far."""
-        if self._waiting:
-            answers, self._waiting, self._waiting_bytes = self._waiting, [], 0
-            await self.run(Store.keep, answers)
+        """Make durable what was handed over so far, also what another flush has in hand.
+
+        Raises:
+            OutputError: It cannot be written; it waits for another try, and no segment may be entered that holds it.
+        """
+        with anyio.CancelScope(shield=True):
+            async with self._flushing:
+                if not self._waiting:
+                    return
+                answers, self._waiting, self._waiting_bytes = self._waiting, [], 0
+                try:
+                    await self.run(Store.keep, answers)
+                except (OutputError, JournalError):
+                    self._waiting[:0] = answers
+                    raise
 
     async def load_ids(self, window_id: int, hours: Sequence[int]) -> dict[int, dict[str, int]]:
         """Return the ids kept of a window's hours."""
@@ -158,7 +173,10 @@ class Journal:
 
     async def aclose(self) -> None:
         """Close the database and let go of the output."""
-        await self.flush()
-        await self.run(Store.close)
-        self._executor.shutdown()
-        self._lock.close()
+        with anyio.CancelScope(shield=True):
+            try:
+                await self.flush()
+            finally:
+                await self.run(Store.close)
+                self._executor.shutdown()
+                self._lock.close()

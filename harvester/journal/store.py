@@ -58,7 +58,11 @@ class Store:
             self._scratch = (
                 sqlite3.connect(":memory:") if is_read_only else _open_scratch(folder / "scratch.db")
             )
-            self._prepare(is_read_only=is_read_only)
+            try:
+                self._prepare(is_read_only=is_read_only)
+            except BaseException:
+                self.close()
+                raise
             self._compressor = zstandard.ZstdCompressor(level=1)
             (last,) = self._db.execute("SELECT max(file) FROM answer").fetchone()
             self._bodies = Bodies(folder, (last or 0) + 1)

@@ -6,7 +6,7 @@ they are a row group. Both are done in a worker thread.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
@@ -19,6 +19,7 @@ from harvester.model import Segment
 from .base import Rows
 from .buffers import NativeBuffer, RowBuffer, UnifiedBuffer
 from .files import Aside, Steps, publish, translated
+from .readback import UnreadableError, key_of
 
 Compression = Literal["zstd", "snappy", "none"]
 
@@ -214,3 +215,17 @@ class ParquetSink:
         if self._file is not None:
             self._file.abandon()
         self._aside.discard()
+
+
+def read_keys(path: Path) -> Iterator[list[str]]:
+    """Yield the keys of a file's rows in order, in batches; see `readback.read_keys`."""
+    try:
+        with pq.ParquetFile(path) as file:
+            names = file.schema_arrow.names
+            columns = ["call_id", "version"] if "call_id" in names else ["id"]
+            for batch in file.iter_batches(columns=columns):
+                ids = batch.column(0).to_pylist()
+                versions = batch.column(1).to_pylist() if len(columns) > 1 else [1] * len(ids)
+                yield [key_of(call_id, version) for call_id, version in zip(ids, versions, strict=True)]
+    except (pa.ArrowException, KeyError) as error:
+        raise UnreadableError(f"damaged: {error}") from error

@@ -11,16 +11,23 @@ from enum import Enum
 CUTS = (0.95, 0.9, 0.8, 0.7)
 """What is taken off, one after another, where a held quantity is refused all the same: a server that counts by the
 calendar or fills a bucket lets more pass at first than it goes on with. Together they halve it, which is the most that
-a calendar can mislead by; a quantity that is refused at half of its height as well is not the reason."""
+a calendar can mislead by."""
+
+EMPTY = 0.1
+"""A quantity that is refused at so small a part of its height as well is not the reason."""
 
 PROBE_PER_S2 = 0.01
 """A probe rises by 1 % times the square of its seconds: slowly past the limit as it is believed, then fast."""
 
 BEYOND = 1.05
+BEYOND_BY = 1.5
 """So much above where it was refused is no error of counting: the limit is elsewhere, or gone."""
 
-CERTAIN = 0.002
-"""A refusal has a reason if the chance that it has none is smaller than this."""
+CERTAIN = 0.05
+"""Refusals have a reason if the chance that they have none is smaller than this."""
+
+SURE = 0.002
+"""The same where being wrong costs more."""
 
 MIXED_UP = 0.98
 """Arrivals shift by milliseconds on the way, so that a count of many is not exact."""
@@ -46,19 +53,19 @@ class Ceiling:
     """What is known of one quantity.
 
     Args:
-        lowest_alone: A single refusal below this height proves nothing: one more is waited for.
+        certain: Refusals are this one's doing if the chance of so many in a row is smaller.
         hold_s: How long a height is kept before more is tried.
         cut_every_s: Refusals within so many seconds count as one.
         in_a_row: Suspicion ends with the next request that gets through, at whatever height.
     """
 
     def __init__(
-        self, *, lowest_alone: float, hold_s: float, cut_every_s: float, in_a_row: bool = False
+        self, *, certain: float, hold_s: float, cut_every_s: float, in_a_row: bool = False
     ) -> None:
         self.limit: float | None = None
         self.best = 0.0
         self.is_confirmed = False
-        self._lowest_alone = lowest_alone
+        self._certain = certain
         self._first_hold_s = self._hold_s = hold_s
         self._cut_every_s = cut_every_s
         self._in_a_row = in_a_row
@@ -79,13 +86,24 @@ class Ceiling:
         """Return whether more than the limit is tried."""
         return self.limit is not None and now > self._held_at + self._hold_s
 
-    def worked(self, height: float, *, in_a_row: bool = False) -> None:
-        """Learn that a request got through at this height."""
+    def is_empty(self, height: float) -> bool:
+        """Return whether a height is next to nothing beside what has worked."""
+        return height <= self.best * EMPTY
+
+    def worked(self, height: float, *, in_a_row: bool = False) -> bool:
+        """Learn that a request got through at this height; return whether that lifts the limit."""
         self.best = max(self.best, height)
         if height > self._refused_at or in_a_row or self._in_a_row:
             self._strikes = 0
-        if self.limit is not None and height > self.limit * BEYOND + 1:
-            self.lift()
+        if self.limit is None or height <= self.limit * BEYOND + BEYOND_BY:
+            return False
+        self.lift()
+        return True
+
+    def hold(self, height: float, now: float) -> None:
+        """Keep to a height that was measured."""
+        self.best = height
+        self._hold(height, now, 0.0, times=1)
 
     def lift(self) -> None:
         """Forget the limit, not what has worked."""
@@ -112,10 +130,10 @@ class Ceiling:
         if self.limit is None:
             return self._suspect(height, now, chance, pause_s)
         if self.is_probing(now) and height >= self.limit * MIXED_UP:
-            self._hold(min(height, self.allowed(now) or height), now, pause_s, times=2)
+            self._hold(max(height, self.limit), now, pause_s, times=2)
             self.is_confirmed = True
             return Verdict.MINE
-        if height < self.limit * CUTS[-1] ** 2:
+        if self.is_empty(height):
             return Verdict.NOT_MINE
         return self._cut(now)
 
@@ -124,15 +142,14 @@ class Ceiling:
             return Verdict.NOT_MINE
         self._strikes = self._strikes + 1 if height >= self._refused_at * MIXED_UP else 1
         self._refused_at = height
-        needed = CERTAIN if height >= self._lowest_alone else CERTAIN * 0.05
-        if max(chance, CERTAIN * 0.5) ** self._strikes > needed:
+        if chance**self._strikes > self._certain:
             return Verdict.MAYBE
         self._hold(height, now, pause_s, times=1)
         return Verdict.MINE
 
     def _hold(self, height: float, now: float, pause_s: float, *, times: int) -> None:
         self.limit = height
-        self.best = max(self.best, height) if times == 1 else height
+        self.best = max(self.best, height)
         self._cuts = self._strikes = 0
         self._held_at = self._cut_at = now + pause_s
         self._hold_s *= times

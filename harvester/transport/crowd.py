@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from .ceiling import CERTAIN, Verdict
+from .ceiling import CERTAIN, SURE, Verdict
 
 FEW = 5
-"""Up to so many at once prove nothing by a single refusal: any refusal meets one or two."""
+"""So few at once prove nothing by a single refusal: any refusal meets one or two."""
+
+OFTEN = 3
+"""A number has worked if it did so often: an answer on its way back still counts here and no longer there."""
 
 HOLD_S = 15.0
 CUT_EVERY_S = 1.0
 MAX_CUTS = 3
 ENOUGH = 10
-"""So many that got through above the cap lift it: a few do by chance, for an answer on its way back still counts here
-and no longer there."""
+"""So many that got through above the cap lift it."""
 
 ROUND_S = 0.25
 ROUND_ANSWERS = 8
@@ -57,7 +59,9 @@ class Crowd:
         self.latency_s, self.is_crowded = self._queue.latency_s, self._queue.is_crowded
         if self._cap is None:
             if in_flight > self._best:
-                self._best, self._strikes = in_flight, 0
+                self._above += 1
+                if self._above >= OFTEN:
+                    self._best, self._above, self._strikes = in_flight, 0, 0
         elif in_flight > self._cap:
             self._above += 1
             if self._above >= ENOUGH:
@@ -93,8 +97,7 @@ class Crowd:
         if in_flight <= max(self._best, 1):
             return Verdict.NOT_MINE
         self._strikes += 1
-        needed = CERTAIN if in_flight >= FEW else CERTAIN * 0.05
-        if max(chance, CERTAIN * 0.5) ** self._strikes > needed:
+        if chance**self._strikes > (CERTAIN if in_flight >= FEW else SURE):
             return Verdict.MAYBE
         self._cap = in_flight - 1
         self._hold_s = max(HOLD_S, pause_s)

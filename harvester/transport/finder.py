@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import msgspec
 
-from .ceiling import Ceiling, Verdict
+from .ceiling import CERTAIN, SURE, Ceiling, Verdict
 from .crowd import Crowd
 from .ledger import Ledger
 
@@ -42,14 +42,27 @@ AGAIN = 1.25
 """Where too many at once was the reason the rate goes on at what got through, and a little more."""
 
 BELIEVED_S = 60.0
-MEMORY = 40.0
+MEMORY = 30.0
 """The share of refusals is that of about so many requests."""
 
 TOO_MANY = 0.4
 """Where so much is refused it is no chance, whatever it is."""
 
+ENOUGH = 8
+"""Fewer requests say nothing of shares."""
+
+FEW = 4
+"""A rate is measured over the shortest window in which so many got through."""
+
+ROUNDED_S = 1.0
+"""A wait in whole seconds is up to so much longer than it has to be."""
+
 CATCH_UP_S = 0.004
 """Timers are late by a millisecond or two; what they lose may be made up for."""
+
+
+LOOK_AGAIN_S = 0.05
+"""When to ask again where only an answer makes room."""
 
 
 class Sent(msgspec.Struct, frozen=True):
@@ -70,20 +83,23 @@ class Finder:
         self.crowd = Crowd()
         self.ledger = Ledger(PERIODS_S[-1] * 2)
         self._open_per_s = per_s
+        self._grows = per_s is not None
         self._windows = {
             period_s: Ceiling(
-                lowest_alone=START_PER_S if period_s == 1 else float("inf"),
+                certain=CERTAIN if period_s == 1 else SURE,
                 hold_s=HOLD_S,
                 cut_every_s=period_s,
                 in_a_row=period_s > 1,
             )
             for period_s in PERIODS_S
         }
+        self.sent_at = 0.0
         self._next_at = 0.0
         self._step_at: float | None = None
         self._step_sent = 0
         self._judged_at = float("-inf")
         self._seen = self._refused = 0.0
+        self._got_through = 0
         self._since_held = self._refused_since_held = 0
         self._chance = 0.0
         self._believed_until = float("-inf")
@@ -97,15 +113,19 @@ class Finder:
 
     def per_s(self, now: float) -> float | None:
         """Return the rate that is allowed, None for any."""
-        rates = [] if self._open_per_s is None else [self._open_per_s]
-        for period_s, window in self._windows.items():
-            if (allowed := window.allowed(now)) is not None:
-                rates.append(allowed * SHARE / period_s)
-        return min(rates, default=None)
+        rates = [
+            allowed * SHARE / period_s
+            for period_s, window in self._windows.items()
+            if (allowed := window.allowed(now)) is not None
+        ]
+        return min(rates, default=self._open_per_s)
 
-    def wait_s(self, now: float) -> float:
-        """Return 0 where a request may go, else how long until it may, as far as that is up to the rate."""
+    def wait_s(self, now: float, in_flight: int) -> float:
+        """Return 0 where one more request than so many may go, else how long until it may be asked again."""
+        most = self.crowd.allowed(now)
         wait_s = self._next_at - now
+        if most is not None and in_flight >= most:
+            wait_s = max(wait_s, LOOK_AGAIN_S)
         for period_s, window in self._windows.items():
             if (allowed := window.allowed(now)) is None:
                 continue
@@ -114,27 +134,34 @@ class Finder:
                 wait_s = max(wait_s, last + period_s * STRETCH - now)
         return max(wait_s, 0.0)
 
+    def told(self, per_s: float | None) -> None:
+        """Keep to a rate that was told, instead of one that grows; None where the limit is kept elsewhere."""
+        self._open_per_s, self._grows = per_s, False
+
     # What is sent, and what becomes of it.
 
-    def sent(self, now: float, in_flight: int) -> Sent:
-        """Count a request that is sent now, one of so many."""
+    def sent(self, now: float) -> None:
+        """Count a request that is sent now."""
+        self.sent_at = now
         self.ledger.add(now)
         self._grow(now)
         per_s = self.per_s(now)
         if per_s is not None:
             self._next_at = max(self._next_at, now - CATCH_UP_S - 0.1 / per_s) + 1 / per_s
-        return Sent(now, in_flight)
 
     def answered(self, sent: Sent, now: float) -> None:
         """Learn that a request got through."""
         self._count(is_refused=False)
         self.crowd.answered(sent.in_flight, now - sent.at, now)
-        chancy = now < self._believed_until
+        self._got_through += 1
+        is_chancy, per_s = now < self._believed_until, self.per_s(now)
         for period_s, window in self._windows.items():
-            window.worked(self.ledger.count(sent.at - period_s, sent.at), in_a_row=chancy)
+            height = self.ledger.count(sent.at - period_s, sent.at)
+            if window.worked(height, in_a_row=is_chancy) and self._grows:
+                self._open_per_s, self._step_at = per_s, None
 
-    def refused(self, sent: Sent, now: float, *, pause_s: float) -> None:
-        """Learn that a request was refused, and that the gate closes for so long."""
+    def refused(self, sent: Sent, now: float, *, pause_s: float, named_s: float | None = None) -> None:
+        """Learn that a request was refused, and that the gate closes for so long; whether that was named, or chosen."""
         self.ledger.drop(sent.at)
         if sent.at <= self._judged_at:
             return  # it was on its way when another was refused: the same event
@@ -143,32 +170,41 @@ class Finder:
         self._next_at = max(self._next_at, now + pause_s)
         self._step_at = None
         hold_s = max(pause_s * HOLD_PER_PAUSE - HOLD_S, pause_s)
-        chance = self._chance if now < self._believed_until else 0.0
-        if chance and self._refused > TOO_MANY * self._seen:
-            self._slow_down(now)
+        is_chancy = now < self._believed_until
+        chance = max(self._chance if is_chancy else 0.0, 1 / (self._got_through + 2))
+        if self._seen >= ENOUGH and self._refused > TOO_MANY * self._seen:
+            self._measure(now)
         elif self.crowd.judge(sent.in_flight, now, chance=chance, pause_s=hold_s) is Verdict.MINE:
             self._go_on(sent.at)
         else:
-            self._ask_windows(sent, now, chance, hold_s)
+            self._ask_windows(sent, now, chance, hold_s, named_s or 0.0)
 
-    def _ask_windows(self, sent: Sent, now: float, chance: float, hold_s: float) -> None:
-        """Put a refusal to the windows, the shortest first: it is the one that costs the least."""
+    def _ask_windows(self, sent: Sent, now: float, chance: float, hold_s: float, named_s: float) -> None:
+        """Put a refusal to the windows, the shortest first: it is the one that costs the least.
+
+        A longer one comes into question when the shorter ones are next to empty and the request is refused all the
+        same; or when one is kept and the wait that is named is longer than it: no window asks for that.
+        """
+        is_kept = False
         for period_s, window in self._windows.items():
-            was_held = window.limit is not None
+            is_held = window.limit is not None
+            is_kept = is_kept or is_held
+            if is_kept and named_s > period_s + ROUNDED_S:
+                continue
             height = self.ledger.count(sent.at - period_s, sent.at)
             verdict = window.judge(height, now, chance=chance, pause_s=hold_s)
             if verdict is Verdict.CLEARED:
                 self._believe(now)
-            if verdict is Verdict.MINE and not was_held:
+            if verdict is Verdict.MINE and not is_held:
                 self._found(period_s)
-            if verdict is not Verdict.NOT_MINE:
+            if verdict is not Verdict.NOT_MINE or not (window.is_empty(height) or named_s > period_s):
                 return
 
     def _found(self, period_s: float) -> None:
         """Take back what was held for the reason that was found only now."""
         self.crowd.forgive()
         self._since_held = self._refused_since_held = 0
-        if self._open_per_s is not None:
+        if self._open_per_s is not None and self._grows:
             self._open_per_s = TOO_FAST_TO_MATTER
         for shorter_s, window in self._windows.items():
             if shorter_s < period_s:
@@ -180,18 +216,24 @@ class Finder:
         self._believed_until = now + BELIEVED_S
         self._restart(now)
 
-    def _slow_down(self, now: float) -> None:
-        """Halve the rate: so much is never refused by chance."""
+    def _measure(self, now: float) -> None:
+        """Keep to what got through of late: so much is never refused by chance, whatever the reason is."""
         self._believed_until = float("-inf")
         self._seen = self._refused = 0.0
-        self._go_on(now, share=0.5)
+        for period_s, window in self._windows.items():
+            through = self.ledger.count(now - period_s, now)
+            if through >= FEW or period_s == PERIODS_S[-1]:
+                window.hold(max(through, 1), now)
+                self._found(period_s)
+                return
+            window.lift()
 
-    def _go_on(self, at: float, share: float = AGAIN) -> None:
-        if self._open_per_s is not None:
-            self._open_per_s = max(self.ledger.count(at - 1, at) * share, 1.0)
+    def _go_on(self, at: float) -> None:
+        if self._grows:
+            self._open_per_s = max(self.ledger.count(at - 1, at) * AGAIN, 1.0)
 
     def _restart(self, now: float) -> None:
-        if self._open_per_s is not None:
+        if self._grows:
             self._open_per_s = max(self._windows[1.0].best, START_PER_S)
 
     def _count(self, *, is_refused: bool) -> None:
@@ -202,7 +244,7 @@ class Finder:
 
     def _grow(self, now: float) -> None:
         """Double the rate at the end of a step in which it was used."""
-        if self._open_per_s is None or self._windows[1.0].limit is not None:
+        if self._open_per_s is None or not self._grows or self._windows[1.0].limit is not None:
             return
         if self._step_at is None:
             self._step_at, self._step_sent = now, 0

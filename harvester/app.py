@@ -16,7 +16,7 @@ import anyio.to_thread
 from harvester import lookup, verify
 from harvester.clock import Clock, SystemClock
 from harvester.config import Config
-from harvester.errors import HarvesterError
+from harvester.errors import HarvesterError, OutputError, UnsupportedError
 from harvester.fetch import Account, Fetcher
 from harvester.job.choose import Wish, choose_jobs
 from harvester.job.ids import IdStore
@@ -36,7 +36,7 @@ from harvester.job.shape import Shaper
 from harvester.job.window import Shared
 from harvester.job.write import Desk, Files, Writer
 from harvester.journal import FOLDER, Job, Journal, Store
-from harvester.model import Segment, SegmentKind
+from harvester.model import Segment, SegmentKind, Source
 from harvester.providers import get_provider
 from harvester.sinks import Sink, SinkFactory, open_sink, publish
 from harvester.transport.base import Transport
@@ -101,11 +101,12 @@ class Harvester:
             The report of the run, which is also kept in the output: its gaps are named, not raised.
 
         Raises:
-            UsageError: The output holds another job of a source.
+            UsageError: The output holds another job of a source, or a source asks for what is not built yet.
             HeldError: Another run holds the output.
             OutputError: A file cannot be written; what was committed stays and the same call goes on.
             JournalError: The journal cannot be trusted.
         """
+        _refuse_what_is_not_built(self.config.sources)
         root = self.config.output.path
         journal = await Journal.open(root, holder="export")
         try:
@@ -120,8 +121,10 @@ class Harvester:
         config, started_at, started = self.config, self._clock.now(), self._clock.monotonic()
         output = config.output
         wish = Wish(output.shape, output.format, output.raw)
-        jobs = await choose_jobs(journal, files, config.sources, wish, is_fresh=is_fresh, now=started_at)
         run_id = f"{started_at:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+        jobs = await choose_jobs(
+            journal, files, config.sources, wish, is_fresh=is_fresh, run_id=run_id, now=started_at
+        )
         await journal.run(Store.begin_run, run_id, "export", started_at)
         sent, received = open_queue()
         fetcher = self._fetcher()
@@ -147,6 +150,8 @@ class Harvester:
         await self._run.carry_out(sent, received)
         report = await self._report(journal, lanes, run_id, started_at, self._clock.monotonic() - started)
         await journal.run(Store.end_run, run_id, report.outcome, report.finished_at)
+        if report.outcome != "interrupted":
+            await journal.run(Store.close_round)
         await anyio.to_thread.run_sync(_keep_report, output.path, report)
         return report
 
@@ -273,6 +278,21 @@ class Harvester:
         )
 
 
+def _refuse_what_is_not_built(sources: Sequence[Source]) -> None:
+    """A wish is fulfilled or refused: details that take a request a call, and recordings, are not fetched yet."""
+    problems = [
+        f'source "{source.name}": {wish}: not fetched by this version of harvester; leave it out'
+        for source in sources
+        for wish, is_wished in (
+            ("details", source.details and get_provider(source.provider).capabilities.details == "request"),
+            ("recordings", source.recordings),
+        )
+        if is_wished
+    ]
+    if problems:
+        raise UnsupportedError(*problems)
+
+
 async def _source_report(journal: Journal, lane: Lane, run_id: str) -> SourceReport:
     account, outcome = lane.account, lane.outcome
     assert outcome is not None
@@ -299,7 +319,13 @@ def _publisher(sink: SinkFactory) -> Callable[[Segment], Awaitable[None]]:
 
 def _keep_report(root: Path, report: Report) -> None:
     folder = root / FOLDER / "runs" / report.run_id
-    folder.mkdir(parents=True, exist_ok=True)
     aside = folder / "report.json.part"
-    aside.write_bytes(report.to_json())
-    aside.replace(folder / "report.json")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        aside.write_bytes(report.to_json())
+        aside.replace(folder / "report.json")
+    except OSError as error:
+        raise OutputError(
+            f"the report cannot be kept at {error.filename or folder}: {error.strerror}; mend that, the calls are "
+            "committed"
+        ) from error

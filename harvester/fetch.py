@@ -106,7 +106,7 @@ class Fetcher:
         hint = read_hint(response.headers, now)
         if isinstance(error, RateLimitError):
             account.throttled += 1
-            if error.retry_after_s is None and hint.remaining == 0:
+            if error.retry_after_s is None and not hint.remaining:
                 error.retry_after_s = hint.reset_s
         account.gate.settle(sent, hint=hint, error=error)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -10,8 +11,11 @@ import msgspec
 from harvester.errors import UsageError
 from harvester.journal import Job, JobSpec, JobState, Journal, Store
 from harvester.model import Format, Shape, Source
+from harvester.providers import get_provider
 
 from .write import Files
+
+HASHED = "sha256:"
 
 
 class Wish(msgspec.Struct, frozen=True):
@@ -23,7 +27,14 @@ class Wish(msgspec.Struct, frozen=True):
 
 
 async def choose_jobs(
-    journal: Journal, files: Files, sources: Sequence[Source], wish: Wish, *, is_fresh: bool, now: datetime
+    journal: Journal,
+    files: Files,
+    sources: Sequence[Source],
+    wish: Wish,
+    *,
+    is_fresh: bool,
+    run_id: str,
+    now: datetime,
 ) -> dict[str, Job]:
     """Return the job of each source.
 
@@ -36,9 +47,10 @@ async def choose_jobs(
         problems = [problem for name in known for problem in _differences(name, known[name], specs[name])]
         if problems:
             raise UsageError(*problems)
+    round_id = await journal.run(Store.open_round, run_id) if is_fresh else ""
     chosen: dict[str, Job] = {}
     for name, jobs in known.items():
-        chosen[name] = await _choose(journal, files, name, jobs, specs[name], is_fresh=is_fresh, now=now)
+        chosen[name] = await _choose(journal, files, name, jobs, specs[name], round_id=round_id, now=now)
     return chosen
 
 
@@ -47,7 +59,7 @@ def spec_of(source: Source, wish: Wish) -> JobSpec:
     return JobSpec(
         provider=source.provider,
         base_url=source.base_url,
-        filters=dict(sorted(source.filters.items())),
+        filters={name: _kept(source, name) for name in sorted(source.filters)},
         details=source.details,
         recordings=source.recordings,
         shape=wish.shape,
@@ -63,19 +75,23 @@ async def _choose(
     jobs: dict[str, Job],
     spec: JobSpec,
     *,
-    is_fresh: bool,
+    round_id: str,
     now: datetime,
 ) -> Job:
-    """A fresh job that was cut short is gone on with, with the option or without, as long as it is the same job."""
+    """Choose one source's job.
+
+    A fresh job that was cut short is gone on with, with the option or without, as long as it is the same job; one that
+    ended in the round that was cut short is not begun again.
+    """
     current, fresh = jobs.get("current"), jobs.get("fresh")
     if fresh is not None and fresh.spec == spec:
         return fresh
-    if current is not None and not is_fresh:
+    if current is not None and (not round_id or (current.round_id == round_id and current.spec == spec)):
         return current
     if fresh is not None:
         await files.remove(await journal.run(Store.drop_job, fresh.id))
-    state: JobState = "fresh" if is_fresh else "current"
-    return await journal.run(Store.begin_job, name, spec, now, state=state)
+    state: JobState = "fresh" if current is not None else "current"
+    return await journal.run(Store.begin_job, name, spec, now, state=state, round_id=round_id)
 
 
 def _differences(name: str, jobs: dict[str, Job], spec: JobSpec) -> list[str]:
@@ -92,9 +108,18 @@ def _differences(name: str, jobs: dict[str, Job], spec: JobSpec) -> list[str]:
     return [problem]
 
 
+def _kept(source: Source, name: str) -> str:
+    """Return a filter's value as the journal keeps it: one that is free text may be a phone number, and is hashed."""
+    value = source.filters[name]
+    documented = get_provider(source.provider).capabilities.filters[name].values
+    return value if value in documented else HASHED + hashlib.sha256(value.encode()).hexdigest()
+
+
 def _text(spec: JobSpec, field: str) -> str:
-    """Return a value for a message; a filter may hold a phone number, so only their names are shown."""
     value = getattr(spec, field)
     if field == "filters":
-        return f"({', '.join(value) or 'none'}; values not shown)"
+        shown = (
+            f"{name} = {'(not shown)' if text.startswith(HASHED) else text}" for name, text in value.items()
+        )
+        return f"({', '.join(shown)})"
     return msgspec.json.encode(value).decode()

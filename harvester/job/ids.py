@@ -182,7 +182,7 @@ class Sieve:
         """Put in the rows of an answer that an earlier run saw, as known; return how many ids were added."""
         added = 0
         for call_id, at, hour in zip(page.ids, page.moments, page.hours, strict=True):
-            if at is None and hour != NAMELESS:
+            if at is None:
                 self._is_ours(call_id)
             if call_id not in buckets[hour]:
                 buckets[hour][call_id] = 0
@@ -220,6 +220,7 @@ class Sieve:
             if last_pass:
                 continue
             sifted.first += 1
+            sifted.nameless += hour == NAMELESS and self._is_ours(call_id)
             agent_id = agents[index] if agents is not None else None
             if last_pass is None and self._is_in(call_id, at, hour, agent_id):
                 new.append(index)
@@ -228,7 +229,7 @@ class Sieve:
 
     def _is_in(self, call_id: str, at: datetime | None, hour: int, agent_id: str | None) -> bool:
         if at is None:
-            return hour == NAMELESS or self._is_ours(call_id)
+            return self._is_ours(call_id)
         if at >= self._until or (self._since is not None and at < self._since):
             return False
         return agent_id is None or not self._is_covered(agent_id, at)

@@ -308,21 +308,17 @@ class Lane:
     async def _receive_page(self, errand: Errand, opened: OpenWindow, response: Response) -> None:
         assert errand.ask is not None
         if opened.stored.id in self._open:
-            before = opened.kept.written
-            await opened.receive(errand.ask, response.body, response.received_at)
-            self._count(opened.kept.written - before)
+            self._count(await opened.receive(errand.ask, response.body, response.received_at))
             await self._end_if_done(opened)
 
     async def replay(self, replay: Replay) -> None:
         """Take an answer from the journal; one that cannot be read there is asked for again."""
         opened = replay.opened
-        before = opened.kept.written
         try:
-            await opened.replay(replay.ask, replay.kept)
+            self._count(await opened.replay(replay.ask, replay.kept))
         except (ValueError, ProviderError) as error:
             _log.warning("an answer in the journal cannot be read, asking again: %s", error)
             self._errands.append(self._errand(opened, replay.ask))
-        self._count(opened.kept.written - before)
         await self._end_if_done(opened)
 
     def _count(self, written: int) -> None:

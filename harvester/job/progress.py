@@ -13,6 +13,9 @@ SMOOTHING_S = 5.0
 """The rate shown is that of about the last so many seconds."""
 
 
+_ENDS: dict[str, ProgressState] = {"failed": "failed", "interrupted": "waiting"}
+
+
 class Progress:
     """Looks at lanes; each look updates the rates.
 
@@ -69,7 +72,7 @@ def _smoothed(rate: float | None, fresh: int, passed_s: float) -> float | None:
 
 def _state(lane: Lane, paused_s: float) -> ProgressState:
     if lane.outcome is not None:
-        return "failed" if lane.outcome == "failed" else "done"
+        return _ENDS.get(lane.outcome, "done")
     if paused_s > 1 and not lane.in_flight:
         return "paused"
     if not lane.account.requests:

@@ -10,6 +10,7 @@ a retry. Pages travel, not rows; a full queue makes the senders wait, and with t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
@@ -113,8 +114,9 @@ class Run:
                     senders.start_soon(self._send)
 
     async def _send(self) -> None:
-        while (taken := await self._board.next()) is not None:
-            await self._settle(*taken)
+        with suppress(anyio.BrokenResourceError):  # the writer is gone: what ended it is what comes out
+            while (taken := await self._board.next()) is not None:
+                await self._settle(*taken)
 
     async def _settle(self, lane: Lane, work: Errand | Replay) -> None:
         """Carry out one piece of work, and go on with what it makes possible."""

@@ -38,23 +38,29 @@ Phase = Literal["first", "locate", "pages", "check", "done"]
 
 
 class Ask(msgspec.Struct, frozen=True):
-    """One list request of a walk. A probe asks for a single row, which is looked at and not written."""
+    """One list request of a walk. A probe asks for a single row, which is looked at and not written.
+
+    `is_check`: for a row that was looked at before, to see whether it moved; an earlier look is no answer to that.
+    """
 
     cursor: Cursor
     is_probe: bool = False
+    is_check: bool = False
 
 
 class Sifted(msgspec.Struct):
     """What rows are to their window; all but `repeated` count rows not yet seen in this pass.
 
     `distinct` in all, of them `above` at or after `until`; `first` seen in no pass of this walk before, `unknown` those
-    of the window that no run knew. `repeated` were seen in this pass already.
+    of the window that no run knew, `nameless` those of the window that are no calls. `repeated` were seen in this pass
+    already.
     """
 
     distinct: int = 0
     above: int = 0
     first: int = 0
     unknown: int = 0
+    nameless: int = 0
     repeated: int = 0
 
     def add(self, other: Sifted) -> None:
@@ -63,6 +69,7 @@ class Sifted(msgspec.Struct):
         self.above += other.above
         self.first += other.first
         self.unknown += other.unknown
+        self.nameless += other.nameless
         self.repeated += other.repeated
 
 
@@ -133,6 +140,7 @@ class Walk:
         if not ask.is_probe:
             self._told.add(answer.listing.total)
             self.seen.add(answer.sifted)
+            self._listed_again += answer.sifted.repeated if answer.sifted.distinct else 0
             self._widest = max(self._widest, len(answer.listing.rows))
         if ask.is_probe:
             self._take_probe(ask.cursor.page, answer)
@@ -155,6 +163,7 @@ class Walk:
     def _begin_pass(self) -> None:
         self.passes += 1
         self.seen = Sifted()
+        self._listed_again = 0
         self._doubt = ""
         self._widest = 0
         self._short_page = self._idle_page = -1
@@ -283,8 +292,8 @@ class Walk:
             return False
         return page == self._end_page - 1 or last < self.window.until
 
-    def _probe(self, index: int) -> None:
-        self._queue.append(Ask(Cursor(index, 1), is_probe=True))
+    def _probe(self, index: int, *, is_check: bool = False) -> None:
+        self._queue.append(Ask(Cursor(index, 1), is_probe=True, is_check=is_check))
 
     def _abandon(self, *, is_ordered: bool) -> None:
         """Give up this pass: the list moved under the bisection, or its order does not hold and it is read whole."""
@@ -303,7 +312,7 @@ class Walk:
             # Pages between two ends cannot show that rows moved past them; the rows looked at first can.
             self._phase = "check"
             for index in self._anchors:
-                self._probe(index)
+                self._probe(index, is_check=True)
         else:
             self._end_pass()
 
@@ -362,9 +371,13 @@ class Walk:
 
     @property
     def missing(self) -> int:
-        """Rows that the provider steadily counts and never gave."""
+        """Rows that the provider steadily counts and never gave.
+
+        One that it lists twice, pass after pass and beside others on its page, it counts twice as well.
+        """
         told = self._steady_total
-        return 0 if told is None else told - self.unread - self.given
+        twice = self._listed_again if self.passes > 2 and self._was_quiet else 0
+        return 0 if told is None else told - self.unread - self.given - twice
 
     def _rows_unread(self) -> int:
         """Rows of the list that lie beyond the window's located ends."""

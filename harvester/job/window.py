@@ -100,7 +100,6 @@ class OpenWindow:
             if answer.place is None and not answer.key.is_probe:
                 digest = await self._shared.journal.run(Store.digest, answer.key)
                 self.kept.written += digest.written
-                self.kept.quarantined += digest.quarantined
                 page = _page_of(digest)
                 buckets = await self._shared.ids.open(self.stored.id, set(page.hours))
                 await self._shared.ids.settle(self._sieve.know(page, buckets))
@@ -115,14 +114,14 @@ class OpenWindow:
 
     def journaled(self, ask: Ask) -> KeptAnswer | None:
         """Return the answer to what the walk asks if an earlier run had it."""
-        return self._journaled.pop(self._key(ask), None)
+        return None if ask.is_check else self._journaled.pop(self._key(ask), None)
 
     def forget_journaled(self) -> None:
         """Give up what is left: the walk went another way."""
         self._journaled.clear()
 
-    async def receive(self, ask: Ask, body: bytes, received_at: datetime, *, is_kept: bool = False) -> None:
-        """Take an answer; its new rows are handed over.
+    async def receive(self, ask: Ask, body: bytes, received_at: datetime, *, is_kept: bool = False) -> int:
+        """Take an answer; its new rows are handed over. Return how many calls that were.
 
         Args:
             ask: What was asked.
@@ -137,17 +136,17 @@ class OpenWindow:
         new, sifted = ([], Sifted()) if ask.is_probe else await self._sift(page)
         written = sum(page.calls[i] is not None for i in new) if page.problems else len(new)
         self.kept.written += written
-        self.kept.quarantined += len(new) - written
         key = self._key(ask)
-        if not is_kept:
-            digest = _digest(page, received_at, written=written, quarantined=len(new) - written)
+        if not is_kept and not ask.is_check:
+            digest = _digest(page, received_at, written=written)
             await self._shared.journal.keep(NewAnswer(self._place.job_id, key, digest, body))
         if not ask.is_probe:
             await self._hand_over(key, page, new, received_at)
         self._take(ask, page, sifted)
+        return written
 
-    async def replay(self, ask: Ask, kept: KeptAnswer) -> None:
-        """Take an answer of an earlier run from the journal.
+    async def replay(self, ask: Ask, kept: KeptAnswer) -> int:
+        """Take an answer of an earlier run from the journal; return how many calls were handed over.
 
         Raises:
             ValueError: Its body is damaged; nothing was taken.
@@ -157,11 +156,11 @@ class OpenWindow:
         digest = await journal.run(Store.digest, kept.key)
         if kept.place is not None:
             body = await journal.run(Store.body, kept.place)
-            await self.receive(ask, body, digest.received_at, is_kept=True)
-            return
+            return await self.receive(ask, body, digest.received_at, is_kept=True)
         page = _page_of(digest)
         _, sifted = ([], Sifted()) if ask.is_probe else await self._sift(page)
         self._take(ask, page, sifted)
+        return 0
 
     async def end(self) -> None:
         """Hand over that the window is done, after the last of its rows."""
@@ -197,6 +196,7 @@ class OpenWindow:
 
     def _take(self, ask: Ask, page: Page, sifted: Sifted) -> None:
         self.kept.duplicates += sifted.repeated
+        self.kept.quarantined += sifted.nameless
         self.walk.take(ask, Answer(page.listing, page.ids, page.moments, sifted))
 
     async def _sift(self, page: Page) -> tuple[Sequence[int], Sifted]:
@@ -215,7 +215,7 @@ class OpenWindow:
         self.damaged += len({line.call_id for line in quarantined if line.call_id is not None})
         agent_name = place.agent_names.get(agent_id or "")
         rows = place.shaper.rows(page, new, agent_id=agent_id, agent_name=agent_name, fetched_at=received_at)
-        dateless = [page.ids[i] for i in new if page.hours[i] == DATELESS] if DATELESS in page.hours else ()
+        dateless = [page.ids[i] for i in new if page.moments[i] is None] if None in page.moments else ()
         await self._shared.out.send(Batch(place.desk, key, rows, quarantined, dateless))
 
     def _row_gaps(self) -> list[Gap]:
@@ -228,7 +228,7 @@ class OpenWindow:
         ]
 
 
-def _digest(page: Page, received_at: datetime, *, written: int, quarantined: int) -> Digest:
+def _digest(page: Page, received_at: datetime, *, written: int) -> Digest:
     listing = page.listing
     return Digest(
         listing.total,
@@ -239,7 +239,6 @@ def _digest(page: Page, received_at: datetime, *, written: int, quarantined: int
         page.moments,
         [i for i, hour in enumerate(page.hours) if hour == NAMELESS] if page.problems else [],
         written,
-        quarantined,
         received_at,
     )
 

@@ -21,10 +21,13 @@ from harvester.record import Record
 from harvester.sinks.base import SinkFactory
 from harvester.sinks.files import ASIDE
 
-SEGMENT_ROWS = 1_000_000
-SEGMENT_BYTES = 128 * 1024 * 1024
-WAITING_BYTES = 64 * 1024 * 1024
-"""The budget for the rows waiting in all open segments together."""
+
+class Limits(msgspec.Struct, frozen=True):
+    """How large a segment gets, in rows and bytes, and how many bytes wait in all open segments together."""
+
+    segment_rows: int = 1_000_000
+    segment_bytes: int = 128 * 1024 * 1024
+    waiting_bytes: int = 64 * 1024 * 1024
 
 
 class Batch(msgspec.Struct):
@@ -84,11 +87,6 @@ class Desk:
         """Bytes of rows that wait in memory."""
         return self.calls.buffered_bytes + self.quarantine.buffered_bytes
 
-    @property
-    def is_full(self) -> bool:
-        """The open segment is as large as one gets."""
-        return self.calls.rows >= SEGMENT_ROWS or self.calls.bytes >= SEGMENT_BYTES
-
     async def aclose(self) -> None:
         """Discard what was not sealed."""
         await self.calls.aclose()
@@ -102,12 +100,14 @@ class Writer:
         journal: Where segments are entered.
         run_id: Part of every segment's name.
         files: Makes the files follow the journal.
+        limits: When a segment ends, and when waiting rows go to their files.
     """
 
-    def __init__(self, journal: Journal, run_id: str, files: Files) -> None:
+    def __init__(self, journal: Journal, run_id: str, files: Files, limits: Limits = Limits()) -> None:  # noqa: B008 - frozen
         self._journal = journal
         self._run_id = run_id
         self._files = files
+        self._limits = limits
         self._desks: dict[int, Desk] = {}
         self._waiting_bytes = 0
 
@@ -147,9 +147,10 @@ class Writer:
         self._waiting_bytes += desk.buffered_bytes - before
         desk.answers.append(batch.key)
         desk.dateless.update(dict.fromkeys(batch.dateless, batch.key.window_id))
-        if desk.is_full:
+        limits = self._limits
+        if desk.calls.rows >= limits.segment_rows or desk.calls.bytes >= limits.segment_bytes:
             await self._commit(desk)
-        elif self._waiting_bytes > WAITING_BYTES:
+        elif self._waiting_bytes > limits.waiting_bytes:
             await self._relieve()
 
     async def _relieve(self) -> None:
@@ -183,8 +184,10 @@ class Writer:
 
     async def _seal(self, desk: Desk, *, is_last: bool) -> list[Segment]:
         sinks = [sink for sink in (desk.calls, desk.quarantine) if sink.rows]
-        if is_last and not sinks and not await self._journal.run(Store.segments, desk.job_id):
-            sinks = [desk.calls]
+        if is_last and not desk.calls.rows:
+            known = await self._journal.run(Store.segments, desk.job_id)
+            if all(segment.kind != "calls" for segment in known):
+                sinks.insert(0, desk.calls)
         if not sinks:
             return []
         part = await self._journal.run(Store.next_part, desk.job_id)

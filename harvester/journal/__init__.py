@@ -20,7 +20,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, Self, TypeVar
 
 import anyio
 
@@ -85,7 +85,7 @@ class Journal:
         self._flushing = anyio.Lock()
 
     @classmethod
-    async def open(cls, root: Path, *, holder: str) -> Journal:
+    async def open(cls, root: Path, *, holder: str) -> Self:
         """Open the journal of an output, made where there is none.
 
         Raises:
@@ -102,7 +102,8 @@ class Journal:
                 lock = Lock(folder / "lock", holder=holder)
             except OSError as error:
                 raise OutputError(
-                    f"{root} cannot be written: {error.strerror}; choose another folder with --out"
+                    f"{error.filename or folder} cannot be written: {error.strerror}; mend that, or choose another "
+                    "folder with --out"
                 ) from error
             try:
                 return Store(folder), lock

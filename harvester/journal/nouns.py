@@ -62,7 +62,11 @@ class StoredWindow(msgspec.Struct):
 
 
 class Job(msgspec.Struct):
-    """A source's job. `until` is the moment it first started; `is_listed`: its agents were listed to the end."""
+    """A source's job.
+
+    `until` is the moment it first started; `is_listed`: its agents were listed to the end; `round_id`: the round of
+    `--fresh` it was begun in, or empty.
+    """
 
     id: int
     source: str
@@ -73,6 +77,7 @@ class Job(msgspec.Struct):
     run_id: str | None
     outcome: str | None
     gaps: list[Gap]
+    round_id: str = ""
 
 
 class AnswerKey(msgspec.Struct, frozen=True):
@@ -88,8 +93,7 @@ class AnswerKey(msgspec.Struct, frozen=True):
 class Digest(msgspec.Struct, frozen=True, array_like=True):
     """What a walk needs of an answer, without its body.
 
-    `nameless` are the indices of rows that are no calls; `written` and `quarantined` count its rows that were new to
-    the output.
+    `nameless` are the indices of rows that are no calls; `written` counts the calls of it that were new to the output.
     """
 
     total: int | None
@@ -100,7 +104,6 @@ class Digest(msgspec.Struct, frozen=True, array_like=True):
     moments: list[datetime | None]
     nameless: list[int]
     written: int
-    quarantined: int
     received_at: datetime
 
 

@@ -15,7 +15,7 @@ CREATE TABLE run (
 CREATE TABLE job (
     id INTEGER PRIMARY KEY, source TEXT NOT NULL, state TEXT NOT NULL, spec BLOB NOT NULL, until INTEGER NOT NULL,
     is_listed INTEGER NOT NULL DEFAULT 0, parts INTEGER NOT NULL DEFAULT 0,
-    run_id TEXT, outcome TEXT, gaps BLOB, UNIQUE (source, state)
+    run_id TEXT, outcome TEXT, gaps BLOB, round_id TEXT NOT NULL DEFAULT '', UNIQUE (source, state)
 );
 CREATE TABLE agent (
     job_id INTEGER NOT NULL, agent_id TEXT NOT NULL, name TEXT, PRIMARY KEY (job_id, agent_id)

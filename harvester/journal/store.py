@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -55,9 +54,8 @@ class Store:
                 isolation_level=None,
                 check_same_thread=False,
             )
-            self._scratch = (
-                sqlite3.connect(":memory:") if is_read_only else _open_scratch(folder / "scratch.db")
-            )
+            self._scratch_path = None if is_read_only else folder / "scratch.db"
+            self._scratch = _open_scratch(self._scratch_path)
             try:
                 self._prepare(is_read_only=is_read_only)
             except BaseException:
@@ -67,7 +65,9 @@ class Store:
             (last,) = self._db.execute("SELECT max(file) FROM answer").fetchone()
             self._bodies = Bodies(folder, (last or 0) + 1)
         except sqlite3.OperationalError as error:
-            raise OutputError(f"the journal {path} cannot be written: {error}") from error
+            raise OutputError(
+                f"the journal {path} cannot be written: {error}; free space or choose another folder with --out"
+            ) from error
         except sqlite3.DatabaseError as error:
             raise JournalError(
                 f"{path} is no journal or is damaged ({error}); it was left as it is: restore it, or export into "
@@ -82,6 +82,8 @@ class Store:
             self._check()
         if is_read_only:
             return
+        if is_new:
+            db.execute("PRAGMA auto_vacuum = INCREMENTAL")
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
         if is_new:
@@ -104,9 +106,11 @@ class Store:
             raise sqlite3.DatabaseError(found)
 
     def close(self) -> None:
-        """Close the database."""
+        """Close the database; what only this run needed goes."""
         self._scratch.close()
         self._db.close()
+        if self._scratch_path is not None:
+            self._scratch_path.unlink(missing_ok=True)
 
     def _transaction(self) -> _Transaction:
         return _Transaction(self._db)
@@ -128,7 +132,8 @@ class Store:
     def jobs(self, source: str) -> dict[str, Job]:
         """Return a source's jobs by state: at most one `current` and one `fresh`."""
         rows = self._db.execute(
-            "SELECT id, source, state, spec, until, is_listed, run_id, outcome, gaps FROM job WHERE source = ?",
+            "SELECT id, source, state, spec, until, is_listed, run_id, outcome, gaps, round_id FROM job"
+            " WHERE source = ?",
             (source,),
         )
         return {row[2]: _job(row) for row in rows}
@@ -137,14 +142,26 @@ class Store:
         """Return the names of all sources that have a job."""
         return [name for (name,) in self._db.execute("SELECT DISTINCT source FROM job ORDER BY source")]
 
-    def begin_job(self, source: str, spec: JobSpec, until: datetime, *, state: JobState) -> Job:
+    def begin_job(
+        self, source: str, spec: JobSpec, until: datetime, *, state: JobState, round_id: str = ""
+    ) -> Job:
         """Enter a job before its first request, with the moment that a missing `until` is from now on."""
         row = self._db.execute(
-            "INSERT INTO job (source, state, spec, until) VALUES (?, ?, ?, ?)"
-            " RETURNING id, source, state, spec, until, is_listed, run_id, outcome, gaps",
-            (source, state, msgspec.json.encode(spec), to_us(until)),
+            "INSERT INTO job (source, state, spec, until, round_id) VALUES (?, ?, ?, ?, ?)"
+            " RETURNING id, source, state, spec, until, is_listed, run_id, outcome, gaps, round_id",
+            (source, state, msgspec.json.encode(spec), to_us(until), round_id),
         ).fetchone()
         return _job(row)
+
+    def open_round(self, run_id: str) -> str:
+        """Return the round of `--fresh` that was cut short, else begin one named after this run."""
+        self._db.execute("INSERT OR IGNORE INTO meta VALUES ('round', ?)", (run_id,))
+        (round_id,) = self._db.execute("SELECT value FROM meta WHERE key = 'round'").fetchone()
+        return str(round_id)
+
+    def close_round(self) -> None:
+        """Enter that a round of `--fresh` came to its end, whatever became of its sources."""
+        self._db.execute("DELETE FROM meta WHERE key = 'round'")
 
     def end_job(self, job_id: int, run_id: str, outcome: str, gaps: Sequence[Gap]) -> None:
         """Enter how a source ended in a run, with the gaps that belong to no window."""
@@ -250,6 +267,7 @@ class Store:
                 self._end_window(ended)
         self._bodies.roll(job_id)
         self._drop_bodies()
+        self._db.execute("PRAGMA incremental_vacuum").fetchall()
 
     def _end_window(self, ended: StoredWindow) -> None:
         """A window with a gap keeps its digests: what it has is known when it is walked again."""
@@ -421,12 +439,11 @@ class _Transaction:
         self._db.execute("COMMIT" if kind is None else "ROLLBACK")
 
 
-def _open_scratch(path: Path) -> sqlite3.Connection:
-    """Open the file for what only this run needs; a crash may lose it, so nothing is made durable."""
-    for name in (path, path.with_name(path.name + "-journal")):
-        with suppress(FileNotFoundError):
-            name.unlink()
-    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+def _open_scratch(path: Path | None) -> sqlite3.Connection:
+    """Open the file for what only this run needs, None for none; a crash may lose it, nothing is made durable."""
+    if path is not None:
+        path.unlink(missing_ok=True)
+    db = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
     db.execute("PRAGMA journal_mode = OFF")
     db.execute("PRAGMA synchronous = OFF")
     db.execute(
@@ -446,7 +463,7 @@ def from_us(micros: int) -> datetime:
 
 
 def _job(row: Sequence[Any]) -> Job:
-    job_id, source, state, spec, until, is_listed, run_id, outcome, gaps = row
+    job_id, source, state, spec, until, is_listed, run_id, outcome, gaps, round_id = row
     return Job(
         id=job_id,
         source=source,
@@ -457,6 +474,7 @@ def _job(row: Sequence[Any]) -> Job:
         run_id=run_id,
         outcome=outcome,
         gaps=msgspec.json.decode(gaps, type=list[Gap]) if gaps else [],
+        round_id=round_id,
     )
 
 

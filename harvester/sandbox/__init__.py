@@ -14,10 +14,12 @@ from .config import (
     FaultRule,
     Faults,
     Limits,
+    Media,
     Overrides,
-    Quirks,
     SandboxConfig,
+    Streams,
 )
+from .quirks import Quirks
 
 if TYPE_CHECKING:
     from .churn import History, Life
@@ -35,10 +37,12 @@ __all__ = [
     "History",
     "Life",
     "Limits",
+    "Media",
     "Overrides",
     "Quirks",
     "Sandbox",
     "SandboxConfig",
+    "Streams",
     "TruthRow",
     "World",
     "open_sandbox",

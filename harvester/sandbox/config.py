@@ -1,4 +1,4 @@
-"""What a sandbox is told: data, limits, faults, quirks. Plain values that can be written as JSON."""
+"""What a sandbox is told: data, limits, faults, churn, media. Plain values that can be written as JSON."""
 
 import re
 from datetime import UTC, datetime
@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
+
+from .quirks import Quirks
 
 PROVIDERS = ("talkover", "agentvoice", "talkpilot", "bimpe")
 
@@ -69,7 +71,7 @@ class FaultRule(Struct, frozen=True, forbid_unknown_fields=True):
         kind: An HTTP status (answered in the provider's own shape) or one of `reset`, `truncated`,
             `half_json`, `html`, `success_false`, `hang`, `drip`.
         request: Only the n-th request of a credential at its provider, counted from 1.
-        endpoint: Only `agents`, `calls`, `agent_calls` or `call`.
+        endpoint: Only `agents`, `calls`, `agent_calls`, `call`, `stream_ticket` or, in `Media.faults`, `media`.
         agent: Only this agent, by id or, as a number in text, by its place in the list from 0.
         page: Only this page, counted from 1 (AgentVoice: `offset / limit + 1`).
         call_id: Only the detail of this call.
@@ -148,88 +150,63 @@ class Churn(Struct, frozen=True, forbid_unknown_fields=True):
         return not (any(rates) or self.purges_per_s or self.unfinished)
 
 
-class Quirks(Struct, frozen=True, forbid_unknown_fields=True):
-    """How a server departs from its documents, or reads them another way. The default is by the book.
-
-    Attributes that are an `int` called "one in n" hit one call in n; 0 is never.
+class Media(Struct, frozen=True, forbid_unknown_fields=True):
+    """The recordings behind the links of AgentVoice and TalkPilot, served by the sandbox itself.
 
     Attributes:
-        agents_too: The quirks of paging hold for lists of agents as well.
-        order: Order of calls whatever is asked; `random` is one permutation of a list as long as its length
-            stays, `unstable` another one for each request.
-        ties_move: Calls of one instant change places among themselves from request to request.
-        misplaced: One in n stands far from where the order has it, the same one in every request.
-        clamp: Largest page the server gives; 0 for the documented one.
-        clamp_hidden: The answer repeats the size that was asked, not the one that was given.
-        total: `null`, `absent` (with what is derived from it), `off` by `total_off`, or `wobbles` by up to
-            `total_off` more or less from request to request.
-        more_for_ever: There is always a next page, it says.
-        bare_array: The rows without an envelope.
-        short_pages: Pages, counted from 1, of which the second half is missing.
-        empty_pages: Pages that come empty.
-        repeated_pages: Pages that come with the rows of the page before.
-        heals_after: Short, empty and repeated pages are whole after being asked so often; 0: never.
-        empty_is_404: A page without rows is a 404.
-        same_page: The page or offset is ignored: always the first rows.
-        window: Rows after so many are not given; 0 for no such end.
-        window_error: Asking beyond `window` is an error, else an empty page.
-        window_total: The total, too, ends at `window`.
-        ignore_times: Filters by time are accepted and do nothing.
-        lossy_times: One in n; a list filtered by time lacks it, and does not count it, so that the parts of
-            a range do not sum to the whole.
-        inclusive_edges: `from` and `to` include their own instant.
-        exclusive_date_to: Talkover's `date_to` leaves its own day out.
-        date_zone_h: Talkover's days begin so many hours before UTC's.
-        meta_for_calls: Talkover sends `meta` with four keys for calls as well.
-        agent_denied_status: TalkPilot's status for an agent out of reach: 404 older, 403 newer.
-        wrapped_detail: TalkPilot's detail comes as `{"data": …}`.
-        lone_surrogates, wrong_types, no_object, no_id, null_created, absent_created: one in n;
-            damage of the row in lists, of which only the first two reach a detail (AgentVoice's has all).
-        duplicates: One in n; the row is in the list twice, and counted twice.
-        unknown_words: One in n has a status no document knows.
-        extra_fields: Every row has fields no document knows.
-        odd_ids: One in n; an id that is no safe file name.
-        times: How times are written: `z`, without a zone (`naive`), `offset` (+02:00), `micros`.
+        size_bytes: The usual size; a recording has half of it to one and a half.
+        link_life_s: How long a link is good after the row that has it was served (it is the same link each
+            time); 0: for ever; None: an hour at TalkPilot, elsewhere for ever.
+        dead_on_arrival: One link in n is good only when its row was served a second time.
+        gone: One recording in n is not there, though there is a link.
+        errors_are_200: The page that says 403 or 404 comes with the status 200.
+        limits: What may be fetched of one account's; apart from the API's.
+        faults: What goes wrong, likewise; requests for media are counted for themselves.
     """
 
-    agents_too: bool = False
-    order: Literal["documented", "newest", "oldest", "random", "unstable"] = "documented"
-    ties_move: bool = False
-    misplaced: int = 0
-    clamp: int = 0
-    clamp_hidden: bool = False
-    total: Literal["right", "null", "absent", "off", "wobbles"] = "right"
-    total_off: int = 0
-    more_for_ever: bool = False
-    bare_array: bool = False
-    short_pages: tuple[int, ...] = ()
-    empty_pages: tuple[int, ...] = ()
-    repeated_pages: tuple[int, ...] = ()
-    heals_after: int = 0
-    empty_is_404: bool = False
-    same_page: bool = False
-    window: int = 0
-    window_error: bool = False
-    window_total: bool = False
-    ignore_times: bool = False
-    lossy_times: int = 0
-    inclusive_edges: bool = False
-    exclusive_date_to: bool = False
-    date_zone_h: int = 0
-    meta_for_calls: bool = False
-    agent_denied_status: Literal[404, 403] = 404
-    wrapped_detail: bool = False
-    lone_surrogates: int = 0
-    wrong_types: int = 0
-    no_object: int = 0
-    no_id: int = 0
-    null_created: int = 0
-    absent_created: int = 0
-    duplicates: int = 0
-    unknown_words: int = 0
-    extra_fields: bool = False
-    odd_ids: int = 0
-    times: Literal["z", "naive", "offset", "micros"] = "z"
+    size_bytes: int = 16_000
+    link_life_s: float | None = None
+    dead_on_arrival: int = 0
+    gone: int = 0
+    errors_are_200: bool = False
+    limits: Limits = Limits()
+    faults: Faults = Faults()
+
+    def __post_init__(self) -> None:
+        if min(self.size_bytes, self.link_life_s or 0, self.dead_on_arrival, self.gone) < 0:
+            raise ValueError("media need sizes, times and shares from 0 on")
+
+
+class Streams(Struct, frozen=True, forbid_unknown_fields=True):
+    """BimpeAI's conversations, whose messages come over a stream.
+
+    Attributes:
+        conversations: Conversations of each agent.
+        messages: Messages of each conversation, in all.
+        backlog: So many are there when the first ticket is asked for.
+        per_s: The others come at this rate from then on.
+        heartbeat_s: A heartbeat comes so often.
+        ticket_s: How long a ticket is good.
+        drop_after: A connection breaks after so many messages; 0: never.
+        drops: Only the first so many connections of a conversation break; 0: all of them.
+        resets: They break by a reset, else by an orderly end.
+        replays: A stream that goes on begins with so many messages that were sent before.
+    """
+
+    conversations: int = 3
+    messages: int = 40
+    backlog: int = 10
+    per_s: float = 20.0
+    heartbeat_s: float = 15.0
+    ticket_s: int = 60
+    drop_after: int = 0
+    drops: int = 0
+    resets: bool = False
+    replays: int = 0
+
+    def __post_init__(self) -> None:
+        if self.heartbeat_s <= 0 or min(self.per_s, self.conversations, self.messages, self.backlog) < 0:
+            raise ValueError("streams need a heartbeat_s above 0, and numbers from 0 on")
 
 
 class Behaviour(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -248,7 +225,7 @@ class Behaviour(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         gzip: Compress the answer where the client accepts it.
         pretty: Line breaks between the tokens of the JSON.
         cache_mb: Keep so much of what was answered, to answer the same again faster.
-        limits, faults, churn, quirks: See there.
+        limits, faults, churn, media, streams, quirks: See there.
     """
 
     agents: int = 4
@@ -266,6 +243,8 @@ class Behaviour(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     limits: Limits = Limits()
     faults: Faults = Faults()
     churn: Churn = Churn()
+    media: Media = Media()
+    streams: Streams = Streams()
     quirks: Quirks = Quirks()
 
     def __post_init__(self) -> None:
@@ -293,6 +272,8 @@ class Overrides(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     limits: Limits | UnsetType = UNSET
     faults: Faults | UnsetType = UNSET
     churn: Churn | UnsetType = UNSET
+    media: Media | UnsetType = UNSET
+    streams: Streams | UnsetType = UNSET
     quirks: Quirks | UnsetType = UNSET
 
 
@@ -303,7 +284,7 @@ class SandboxConfig(Behaviour, frozen=True, forbid_unknown_fields=True, kw_only=
         host: An address of this machine only; anything else is refused when it is opened.
         port: 0 takes a free one.
         seed: Everything made up follows from it.
-        media_base: Where links to recordings point; empty: to this server.
+        media_base: Where links to recordings point; empty: to this server, which serves them in any case.
         providers: Provider to what it has otherwise.
     """
 

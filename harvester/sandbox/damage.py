@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any
 
-from .config import Quirks
+from .quirks import Quirks
 
 _CREATED = ("created_at", "created_on")
 # A string (kept whole) or one of the tokens between which white space may stand.

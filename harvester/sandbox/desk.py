@@ -7,18 +7,18 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from msgspec import Struct
-
 from .apis.agentvoice import AgentVoiceApi
-from .apis.base import Api, Ask, Reply, Route, is_good
+from .apis.base import Api, Ask, Reply, Route, Verdict, is_good, with_headers
 from .apis.bimpe import BimpeApi
 from .apis.query import Query
 from .apis.talkover import TalkoverApi
 from .apis.talkpilot import TalkPilotApi
 from .config import SandboxConfig
+from .conversations import Opened
 from .damage import prettify
 from .faults import FaultPicker, chance
 from .limits import Limiter
+from .media import credentials_in
 from .seed import mix
 from .stats import Tally
 from .world import Account, World
@@ -29,13 +29,6 @@ _APIS: dict[str, type[Api]] = {
     "talkpilot": TalkPilotApi,
     "bimpe": BimpeApi,
 }
-
-
-class Verdict(Struct):
-    """What to do with a request: send `reply`, gone wrong as `fault` says if it is not empty."""
-
-    reply: Reply
-    fault: str = ""
 
 
 class Cache:
@@ -110,7 +103,7 @@ class Desk:
         """Answer a request.
 
         Args:
-            method: The HTTP method; all documented ones are GET.
+            method: The HTTP method.
             parts: The path's segments, decoded, without the provider's prefix.
             raw_query: The query as sent.
             guest: Who asks, with this request counted in `in_flight`.
@@ -121,7 +114,7 @@ class Desk:
         tally = self.strangers if guest is None else guest.tally
         name = "other" if route is None else route.endpoint
         tally.arrive(name, now, 0 if guest is None else guest.in_flight)
-        if route is None or method != "GET":
+        if route is None or method != route.method:
             tally.blame(
                 [f"{method} /{'/'.join(parts)} is not documented" if route is None else f"{method} {name}"]
             )
@@ -147,29 +140,62 @@ class Desk:
         if wait is not None:
             guest.tally.refused += 1
             refusal = self._api.problem(429, request_id, wait_s=guest.limiter.wait_in_body(wait))
-            return Verdict(_with(refusal, told))
+            return Verdict(with_headers(refusal, told))
         page, before = self._api.page_number(query), self._api.rows_before(query)
         fault = guest.faults.pick(guest.number, route, page, before) or ""
         if fault:
             guest.tally.faults[fault] += 1
         if fault.isdecimal() or fault == "success_false":
-            return Verdict(_with(self._failure(fault, request_id), told))
-        reply, violations = self._answer(route, query, guest, request_id)
+            return Verdict(with_headers(self._failure(fault, request_id), told))
+        reply, violations = self._answer(route, query, guest, request_id, now)
         if violations:
             guest.tally.blame(violations)
-        return Verdict(_with(reply, told), fault)
+        return Verdict(with_headers(reply, told), fault)
 
-    def _answer(self, route: Route, query: Query, guest: Guest, request_id: str) -> tuple[Reply, list[str]]:
+    def open_stream(
+        self, route: Route, raw_query: str, headers: Mapping[str, str], *, now: float
+    ) -> Opened | Reply:
+        """Let a stream begin, or answer with an error. The ticket says who asks; a key has no business here."""
+        query = Query(raw_query)
+        query.audit({"ticket", "after"})
+        blamed = query.violations + [f"{header} sent to a stream" for header in credentials_in(headers)]
+        if "text/event-stream" not in headers.get("Accept", ""):
+            blamed.append("a stream without Accept: text/event-stream")
+        after = headers.get("Last-Event-ID") or query.text("after")
+        for guest in self._guests.values():
+            opened = guest.account.conversations.open(
+                query.text("ticket") or "", route.agent, route.call, after=after, now=now
+            )
+            if opened is not None:
+                guest.tally.arrive(route.endpoint, now, guest.in_flight)
+                guest.tally.answers[200] += 1
+                guest.tally.blame(blamed)
+                return opened
+        tally = self.strangers
+        tally.arrive(route.endpoint, now, 0)
+        tally.answers[401] += 1
+        tally.blame(blamed)
+        return self._api.problem(401, _request_id(1, tally.requests.total()))
+
+    def route(self, parts: list[str]) -> Route | None:
+        """Read a path, given in decoded segments without the provider's prefix."""
+        return self._api.route(parts)
+
+    def _answer(
+        self, route: Route, query: Query, guest: Guest, request_id: str, now: float
+    ) -> tuple[Reply, list[str]]:
         key = (guest.account.ledger.key, f"{route.endpoint} {route.agent} {route.call}", query.raw)
         known = self._cache.get(key)
         if known is not None:
             return known
-        ask = Ask(route, query, self._asked_before(route, query), request_id, guest.number)
+        ask = Ask(route, query, self._asked_before(route, query), request_id, guest.number, now)
         reply = self._api.answer(ask, guest.account)
         if self.behaviour.pretty:
             reply = Reply(reply.status, prettify(reply.body.decode()).encode(), reply.headers)
         violations = query.violations + [f"{name}: {what}" for name, what in query.problems.items()]
-        if self._caches and reply.status == 200:
+        # A link must live anew whenever its row is served.
+        is_lasting = not (guest.account.has_dying_links and route.endpoint in {"call", "calls"})
+        if self._caches and is_lasting and reply.status == 200:
             self._cache.put(key, reply, violations)
         return reply, violations
 
@@ -177,7 +203,9 @@ class Desk:
         status = 200 if fault == "success_false" else int(fault)
         reply = self._api.problem(status, request_id)
         seconds = self.behaviour.faults.retry_after_s
-        return _with(reply, {"Retry-After": str(seconds)}) if seconds and status in {429, 503} else reply
+        return (
+            with_headers(reply, {"Retry-After": str(seconds)}) if seconds and status in {429, 503} else reply
+        )
 
     def _asked_before(self, route: Route, query: Query) -> int:
         """Count how often a page was asked for, if pages heal at all."""
@@ -210,10 +238,6 @@ class Desk:
 
 def _most(guest: Guest) -> list[int]:
     return [window.most for window in guest.limiter.windows]
-
-
-def _with(reply: Reply, headers: dict[str, str]) -> Reply:
-    return Reply(reply.status, reply.body, reply.headers | headers) if headers else reply
 
 
 def _request_id(key: int, number: int) -> str:

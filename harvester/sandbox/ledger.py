@@ -128,6 +128,13 @@ class Ledger:
             return None
         return call
 
+    def plain_number(self, plain: str) -> int | None:
+        """Give the call whose id, less what is odd about it, is this one; None if there is none."""
+        call = self._call_ids.number(plain)
+        if call is None or self._call_ids.of(call) != plain:
+            return None
+        return self.call_number(self.call_id(call))
+
     def agent_id(self, agent: int) -> str:
         """Give the id of an agent."""
         known = self._agent_id_cache.get(agent)

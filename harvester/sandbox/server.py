@@ -16,10 +16,13 @@ import msgspec
 import orjson
 from aiohttp import web
 
-from .apis.base import JSON_TYPE, Reply
-from .config import PROVIDERS, SandboxConfig
-from .desk import Desk, Guest, Verdict
+from .apis.base import JSON_TYPE, Reply, Verdict
+from .config import PROVIDERS, Behaviour, Faults, SandboxConfig
+from .desk import Desk, Guest
 from .faults import CAPTIVE_PORTAL, chance
+from .stats import Tally
+from .storage import Depot, Storage
+from .stream import send_stream
 from .world import World
 
 _SHUTDOWN_S = 1.0
@@ -42,6 +45,7 @@ class Sandbox:
         self.port = port
         self.world = World(config, self.origin)
         self._desks = {name: Desk(name, config, self.world) for name in PROVIDERS}
+        self._storages = {name: Storage(name, config.of(name), self.world) for name in PROVIDERS}
 
     @property
     def origin(self) -> str:
@@ -56,13 +60,20 @@ class Sandbox:
         return f"{self.origin}/{provider}"
 
     def stats(self) -> dict[str, Any]:
-        """Give what was seen: per provider a list `keys` and the `strangers` without a good one."""
-        return {name: desk.stats() for name, desk in self._desks.items()}
+        """Give what was seen: per provider a list `keys` and the `strangers` without a good one, and `media`.
+
+        What is fetched from its storage is counted in `media` alone, in a list and strangers of its own.
+        """
+        return {
+            name: desk.stats() | {"media": self._storages[name].stats()} for name, desk in self._desks.items()
+        }
 
     def reset(self) -> None:
         """Start the counts anew."""
         for desk in self._desks.values():
             desk.reset()
+        for storage in self._storages.values():
+            storage.reset()
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
@@ -70,6 +81,10 @@ class Sandbox:
         provider, *parts = [unquote(part) if "%" in part else part for part in path.split("/")[1:]]
         desk = self._desks.get(provider)
         if desk is not None:
+            if parts[:1] == ["media"]:
+                return await _serve_media(self._storages[provider], parts[1:], query, request)
+            if parts[-1:] == ["stream"] and request.method == "GET":
+                return await _serve_stream(desk, parts, query, request)
             return await _serve(desk, parts, query, request)
         if provider == "_sandbox":
             return self._control(request.method, parts)
@@ -92,18 +107,50 @@ async def _serve(desk: Desk, parts: list[str], query: str, request: web.BaseRequ
     if guest is None:
         verdict = desk.judge(request.method, parts, query, None, now=time.monotonic(), wall=time.time())
         desk.strangers.answers[verdict.reply.status] += 1
-        return _response(verdict.reply, desk, request)
+        return _response(verdict.reply, request, packs=desk.behaviour.gzip)
     guest.in_flight += 1
     try:
         verdict = desk.judge(request.method, parts, query, guest, now=time.monotonic(), wall=time.time())
-        await _delay(desk, guest)
-        return await _send(verdict, desk, guest, request)
+        await _delay(desk.behaviour, guest)
+        faults = desk.behaviour.faults
+        return await _send(verdict, faults, guest.tally, request, packs=desk.behaviour.gzip)
     finally:
         guest.in_flight -= 1
 
 
-async def _delay(desk: Desk, guest: Guest) -> None:
-    behaviour = desk.behaviour
+async def _serve_media(
+    storage: Storage, parts: list[str], query: str, request: web.BaseRequest
+) -> web.StreamResponse:
+    name = "/".join(parts)
+    depot = storage.depot(name)
+    if depot is not None:
+        depot.in_flight += 1
+    try:
+        now, wall = time.monotonic(), time.time()
+        verdict = storage.judge(request.method, name, query, request.headers, now=now, wall=wall)
+        if depot is not None:
+            await _delay(storage.behaviour, depot)
+        tally = storage.strangers if depot is None else depot.tally
+        return await _send(verdict, storage.behaviour.media.faults, tally, request, packs=False)
+    finally:
+        if depot is not None:
+            depot.in_flight -= 1
+
+
+async def _serve_stream(
+    desk: Desk, parts: list[str], query: str, request: web.BaseRequest
+) -> web.StreamResponse:
+    route = desk.route(parts)
+    if route is None or route.endpoint != "stream":
+        return await _serve(desk, parts, query, request)
+    opened = desk.open_stream(route, query, request.headers, now=time.monotonic())
+    if isinstance(opened, Reply):
+        return _response(opened, request, packs=desk.behaviour.gzip)
+    response = await send_stream(opened, request)
+    return _reset(request) if opened.conversation.streams.resets else response
+
+
+async def _delay(behaviour: Behaviour, guest: Guest | Depot) -> None:
     wait = behaviour.latency_s
     if behaviour.latency_jitter_s:
         wait += behaviour.latency_jitter_s * chance(guest.luck ^ 1, guest.number)
@@ -111,13 +158,15 @@ async def _delay(desk: Desk, guest: Guest) -> None:
         await asyncio.sleep(wait)
 
 
-async def _send(verdict: Verdict, desk: Desk, guest: Guest, request: web.BaseRequest) -> web.StreamResponse:
-    reply, faults = verdict.reply, desk.behaviour.faults
+async def _send(
+    verdict: Verdict, faults: Faults, tally: Tally, request: web.BaseRequest, *, packs: bool
+) -> web.StreamResponse:
+    reply = verdict.reply
     if verdict.fault in {"reset", "hang"}:
         if verdict.fault == "hang":
             await asyncio.sleep(faults.hang_s)
         return _reset(request)
-    guest.tally.answers[reply.status] += 1
+    tally.answers[reply.status] += 1
     if verdict.fault == "truncated":
         return await _drip(reply, request, cut=len(reply.body) // 2, pause_s=0.0)
     if verdict.fault == "drip":
@@ -125,13 +174,14 @@ async def _send(verdict: Verdict, desk: Desk, guest: Guest, request: web.BaseReq
     if verdict.fault == "half_json":
         reply = Reply(200, reply.body[: len(reply.body) // 2], reply.headers)
     if verdict.fault == "html":
-        return web.Response(body=CAPTIVE_PORTAL, content_type="text/html", headers=reply.headers)
-    return _response(reply, desk, request)
+        headers = {**reply.headers, "Content-Type": "text/html"}
+        return web.Response(body=CAPTIVE_PORTAL, headers=headers)
+    return _response(reply, request, packs=packs)
 
 
-def _response(reply: Reply, desk: Desk, request: web.BaseRequest) -> web.Response:
+def _response(reply: Reply, request: web.BaseRequest, *, packs: bool) -> web.Response:
     body, headers = reply.body, {"Content-Type": JSON_TYPE, **reply.headers}
-    if desk.behaviour.gzip and "gzip" in request.headers.get("Accept-Encoding", ""):
+    if packs and "gzip" in request.headers.get("Accept-Encoding", ""):
         packer = zlib.compressobj(1, wbits=31)
         body = packer.compress(body) + packer.flush()
         headers["Content-Encoding"] = "gzip"

@@ -9,14 +9,18 @@ from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from .churn import ChangingRows, History, Turmoil
-from .config import PROVIDERS, Quirks, SandboxConfig
+from .config import PROVIDERS, Media, SandboxConfig
+from .conversations import Conversations
 from .damage import Damage, prettify
 from .ledger import Ledger
 from .living import LivingLedger
+from .media import Links, is_chosen, size_of, sound
+from .quirks import Quirks
 from .rows import agentvoice, bimpe, talkover, talkpilot
 from .seed import key_of
 from .stamps import from_us, to_us
 
+_LINK_LIFE_S = {"talkpilot": 3600.0}
 _DETAIL_FORMS = frozenset({"detail"})
 
 
@@ -46,6 +50,10 @@ class Rows(ChangingRows, Protocol):
 
     def agent_name(self, agent: int) -> str:
         """Give an agent's name."""
+        ...
+
+    def recording_kind(self, call: int) -> str | None:
+        """Give the kind of file a call's recording is, None if it has no link."""
         ...
 
     def write(self, call: int, form: str) -> bytes:
@@ -80,6 +88,9 @@ class Account:
         media = f"{config.media_base or origin}/{provider}/media"
         self.writer: Rows = make(self.ledger, quirks, media)
         self.damage = Damage(quirks)
+        self._links = _links_of(provider, self.behaviour.media)
+        self._now = 0.0
+        self.conversations = Conversations(self.ledger, self.behaviour.streams, to_us(self.behaviour.since))
         self._living = living
         self._turmoil: Turmoil | None = None
         if living is not None:
@@ -94,6 +105,7 @@ class Account:
             now: Monotonic seconds; the first time ever is the beginning.
             wall: Unix seconds at the same moment.
         """
+        self._now = now
         if self._turmoil is not None:
             self._turmoil.advance(now, wall)
 
@@ -190,7 +202,59 @@ class Account:
         return self.ledger.calls_of(agent, include_deleted=include_deleted)
 
     def raw(self, call: int, form: str) -> bytes:
-        """Write a call as it is served in one of its writer's forms, less the line breaks of `pretty`."""
+        """Serve a call in one of its writer's forms, less the line breaks of `pretty`; its link lives anew."""
+        # TalkPilot's `list` has no link; all of AgentVoice's forms have one.
+        if self._links is not None and form != "list":
+            self._links.issue(call, self._now)
+        return self._write(call, form)
+
+    def conversations_of(self, agent_id: str) -> dict[str, list[bytes]]:
+        """Give the conversations of one of BimpeAI's agents: id to all messages it will ever have, as sent.
+
+        Raises:
+            KeyError: There is no such agent.
+        """
+        found = {}
+        for name in self.conversations.ids_of(self._agent(agent_id)):
+            conversation = self.conversations.find(agent_id, name)
+            assert conversation is not None
+            found[name] = [conversation.message(place) for place in range(self.behaviour.streams.messages)]
+        return found
+
+    def recording(self, call_id: str) -> bytes | None:
+        """Give the sound behind a call's link as it is now, None if there is no link or nothing behind it.
+
+        Raises:
+            KeyError: There is no such call.
+        """
+        call = self.ledger.call_number(call_id)
+        if call is None:
+            raise KeyError(call_id)
+        kind = self.writer.recording_kind(call)
+        size = None if kind is None else self.recording_size(call, kind)
+        return None if kind is None or size is None else sound(call_id[-36:], kind, size)
+
+    def recording_size(self, call: int, kind: str) -> int | None:
+        """Give the bytes of a call's recording, None if there is none of this kind."""
+        media = self.behaviour.media
+        if self.writer.recording_kind(call) != kind or is_chosen(call, media.gone):
+            return None
+        return size_of(self.ledger.birth(call, self.ledger.noise(call)), media.size_bytes)
+
+    @property
+    def has_dying_links(self) -> bool:
+        """Say whether its links are good for a time only."""
+        return self._links is not None
+
+    def is_signed(self, call: int, signature: str | None) -> bool:
+        """Say whether a link has the signature of its call."""
+        return signature == f"{self.ledger.birth(call, self.ledger.noise(call)):016x}"
+
+    def is_link_good(self, call: int, now: float) -> bool:
+        """Say whether the link of a call opens anything at this moment."""
+        return self._links is None or self._links.is_good(call, now)
+
+    def _write(self, call: int, form: str) -> bytes:
         raw = self.writer.write(call, form)
         if self.damage.is_idle:
             return raw
@@ -233,13 +297,21 @@ class Account:
     def _truth(self, call: int, form: str) -> TruthRow:
         wrong = self.damage.kinds_of(call, detail=form in _DETAIL_FORMS)
         nameless = "no_object" in wrong or "no_id" in wrong
-        raw = self.raw(call, form)
+        raw = self._write(call, form)
         timeless = "no_object" in wrong or "null_created" in wrong or "absent_created" in wrong
         return TruthRow(
             None if nameless else self.ledger.call_id(call),
             None if timeless else from_us(self.ledger.created_us(call)),
             prettify(raw.decode()).encode() if self.behaviour.pretty else raw,
         )
+
+
+def _links_of(provider: str, media: Media) -> Links | None:
+    """Build what is kept of links; None where they are good for ever."""
+    life_s = media.link_life_s
+    if life_s is None:
+        life_s = _LINK_LIFE_S.get(provider, 0.0)
+    return Links(life_s, media.dead_on_arrival) if life_s or media.dead_on_arrival else None
 
 
 class World:
@@ -263,3 +335,8 @@ class World:
         if key not in self._accounts:
             self._accounts[key] = Account(provider, credential, self._config, self._origin)
         return self._accounts[key]
+
+    def accounts(self, provider: str) -> list[Account]:
+        """Give a provider's accounts that were asked for so far, that of `sandbox` among them."""
+        self.account(provider)
+        return [account for (name, _), account in self._accounts.items() if name == provider]

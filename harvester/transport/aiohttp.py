@@ -60,7 +60,7 @@ class AiohttpTransport:
             MalformedError: The answer is larger than the limit for bodies.
             RejectedError: The answer redirects to another origin, or in a circle.
         """
-        url = URL(target.base_url + request.path + _encode(request.query), encoded=True)
+        url = _address(target, request)
         started = time.monotonic()
         try:
             for _ in range(MAX_REDIRECTS + 1):
@@ -122,6 +122,14 @@ class AiohttpTransport:
                 )
             pieces.append(piece)
         return b"".join(pieces)
+
+
+def _address(target: Target, request: Request) -> URL:
+    with suppress(ValueError):
+        url = URL(target.base_url + request.path + _encode(request.query), encoded=True)
+        if url.host and url.port:  # both are looked at only when they are asked for
+            return url
+    raise RejectedError("not an address that can be asked; check base_url")
 
 
 def _encode(query: tuple[tuple[str, str], ...]) -> str:

@@ -13,6 +13,9 @@ CUTS = (0.95, 0.9, 0.8, 0.7)
 calendar or fills a bucket lets more pass at first than it goes on with. Together they halve it, which is the most that
 a calendar can mislead by."""
 
+CLOSE = 0.9
+"""Refused so close to what is held, it was held a little too high: the height itself is the better measure."""
+
 EMPTY = 0.1
 """A quantity that is refused at so small a part of its height as well is not the reason."""
 
@@ -86,6 +89,10 @@ class Ceiling:
         """Return whether more than the limit is tried."""
         return self.limit is not None and now > self._held_at + self._hold_s
 
+    def is_at(self, height: float) -> bool:
+        """Return whether a height is that which is held, or above."""
+        return self.limit is not None and height >= self.limit * MIXED_UP
+
     def is_empty(self, height: float) -> bool:
         """Return whether a height is next to nothing beside what has worked."""
         return height <= self.best * EMPTY
@@ -129,13 +136,13 @@ class Ceiling:
         """
         if self.limit is None:
             return self._suspect(height, now, chance, pause_s)
-        if self.is_probing(now) and height >= self.limit * MIXED_UP:
+        if self.is_probing(now) and self.is_at(height):
             self._hold(max(height, self.limit), now, pause_s, times=2)
             self.is_confirmed = True
             return Verdict.MINE
         if self.is_empty(height):
             return Verdict.NOT_MINE
-        return self._cut(now)
+        return self._cut(height, now)
 
     def _suspect(self, height: float, now: float, chance: float, pause_s: float) -> Verdict:
         if height < max(self.best * MIXED_UP, 1):
@@ -151,17 +158,17 @@ class Ceiling:
         self.limit = height
         self.best = max(self.best, height)
         self._cuts = self._strikes = 0
-        self._held_at = self._cut_at = now + pause_s
+        self._held_at, self._cut_at = now + pause_s, now
         self._hold_s *= times
 
-    def _cut(self, now: float) -> Verdict:
+    def _cut(self, height: float, now: float) -> Verdict:
         assert self.limit is not None
         if now < self._cut_at + self._cut_every_s:
             return Verdict.MINE
         if self._cuts == len(CUTS):
             self.lift()
             return Verdict.CLEARED
-        self.limit *= CUTS[self._cuts]
+        self.limit = max(height, 1) if height >= self.limit * CLOSE else self.limit * CUTS[self._cuts]
         self._cuts += 1
         self._cut_at = self._held_at = now
         return Verdict.MINE

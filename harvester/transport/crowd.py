@@ -7,14 +7,18 @@ from .ceiling import CERTAIN, SURE, Verdict
 FEW = 5
 """So few at once prove nothing by a single refusal: any refusal meets one or two."""
 
-OFTEN = 3
-"""A number has worked if it did so often: an answer on its way back still counts here and no longer there."""
+NEAR = 0.8
+"""A number so near to the highest that worked may be too high all the same: an answer on its way back still counts
+here and no longer there."""
 
 HOLD_S = 15.0
 CUT_EVERY_S = 1.0
 MAX_CUTS = 3
+SAME = 0.05
+"""A second refusal after as many requests in a second as the first speaks for a limit on those."""
+
 ENOUGH = 10
-"""So many that got through above the cap lift it."""
+"""So many that got through above the cap raise it by one."""
 
 ROUND_S = 0.25
 ROUND_ANSWERS = 8
@@ -38,13 +42,20 @@ class Crowd:
         self._cap: int | None = None
         self._best = 0
         self._strikes = 0
+        self._refused_at = 0
         self._cuts = 0
         self._cut_at = 0.0
         self._held_until = 0.0
         self._hold_s = HOLD_S
         self._is_confirmed = False
         self._above = 0
+        self._in_last_s = 0
         self._queue = Queue()
+
+    @property
+    def cap(self) -> int | None:
+        """How many refusals leave, None for any number."""
+        return self._cap
 
     def allowed(self, now: float) -> int | None:
         """Return how many may be in flight, one more than the cap while probing; None for any number."""
@@ -58,31 +69,35 @@ class Crowd:
         self._queue.answered(in_flight, latency_s, now)
         self.latency_s, self.is_crowded = self._queue.latency_s, self._queue.is_crowded
         if self._cap is None:
-            if in_flight > self._best:
-                self._above += 1
-                if self._above >= OFTEN:
-                    self._best, self._above, self._strikes = in_flight, 0, 0
+            self._best = max(self._best, in_flight)
+            if in_flight >= self._refused_at:
+                self._strikes = 0
         elif in_flight > self._cap:
             self._above += 1
             if self._above >= ENOUGH:
-                self._best = max(self._best, in_flight)
-                self._lift()
+                self._best = self._cap = self._cap + 1
+                self._above = 0
 
-    def judge(self, in_flight: int, now: float, *, chance: float, pause_s: float) -> Verdict:
-        """Judge a refusal of a request that was one of so many."""
+    def judge(
+        self, in_flight: int, now: float, *, chance: float, pause_s: float, in_last_s: int
+    ) -> Verdict:
+        """Judge a refusal of a request that was one of so many; and so many got through in the second before."""
         if self._cap is None:
+            self._in_last_s = in_last_s
             return self._suspect(in_flight, now, chance, pause_s)
+        if not self._is_confirmed and abs(in_last_s - self._in_last_s) <= SAME * in_last_s:
+            return Verdict.NOT_MINE
         if in_flight > self._cap:
             self._hold_s = max(self._hold_s * 2, pause_s)
             self._is_confirmed = True
-        elif in_flight < self._cap:
+        elif in_flight < self._cap * NEAR:
             return Verdict.NOT_MINE
         elif now >= self._cut_at + CUT_EVERY_S:
             self._cuts += 1
             if self._cuts > MAX_CUTS:
                 self._lift()
                 return Verdict.NOT_MINE
-            self._cap = max(self._cap - 1, 1)
+            self._cap = max(min(self._cap, in_flight) - 1, 1)
             self._cut_at = now
         self._above = 0
         self._held_until = now + self._hold_s
@@ -94,12 +109,13 @@ class Crowd:
             self._lift()
 
     def _suspect(self, in_flight: int, now: float, chance: float, pause_s: float) -> Verdict:
-        if in_flight <= max(self._best, 1):
+        if in_flight < max(self._best * NEAR, 2):
             return Verdict.NOT_MINE
         self._strikes += 1
+        self._refused_at = in_flight
         if chance**self._strikes > (CERTAIN if in_flight >= FEW else SURE):
             return Verdict.MAYBE
-        self._cap = in_flight - 1
+        self._cap = max(min(in_flight - 1, self._best), 1)
         self._hold_s = max(HOLD_S, pause_s)
         self._cut_at, self._held_until = now, now + self._hold_s
         self._above = self._cuts = self._strikes = 0

@@ -42,13 +42,13 @@ AGAIN = 1.25
 """Where too many at once was the reason the rate goes on at what got through, and a little more."""
 
 BELIEVED_S = 60.0
-MEMORY = 30.0
+MEMORY = 40.0
 """The share of refusals is that of about so many requests."""
 
-TOO_MANY = 0.4
+TOO_MANY = 0.25
 """Where so much is refused it is no chance, whatever it is."""
 
-ENOUGH = 8
+ENOUGH = 20.0
 """Fewer requests say nothing of shares."""
 
 FEW = 4
@@ -82,6 +82,7 @@ class Finder:
     def __init__(self, per_s: float | None = START_PER_S) -> None:
         self.crowd = Crowd()
         self.ledger = Ledger(PERIODS_S[-1] * 2)
+        self._through = Ledger(PERIODS_S[-1])
         self._open_per_s = per_s
         self._grows = per_s is not None
         self._windows = {
@@ -154,9 +155,10 @@ class Finder:
         self._count(is_refused=False)
         self.crowd.answered(sent.in_flight, now - sent.at, now)
         self._got_through += 1
+        self._through.add(sent.at)
         is_chancy, per_s = now < self._believed_until, self.per_s(now)
         for period_s, window in self._windows.items():
-            height = self.ledger.count(sent.at - period_s, sent.at)
+            height = self._through.count(sent.at - period_s, sent.at)
             if window.worked(height, in_a_row=is_chancy) and self._grows:
                 self._open_per_s, self._step_at = per_s, None
 
@@ -174,24 +176,36 @@ class Finder:
         chance = max(self._chance if is_chancy else 0.0, 1 / (self._got_through + 2))
         if self._seen >= ENOUGH and self._refused > TOO_MANY * self._seen:
             self._measure(now)
-        elif self.crowd.judge(sent.in_flight, now, chance=chance, pause_s=hold_s) is Verdict.MINE:
-            self._go_on(sent.at)
-        else:
-            self._ask_windows(sent, now, chance, hold_s, named_s or 0.0)
+            return
+        heights = {period_s: self.ledger.count(sent.at - period_s, sent.at) for period_s in PERIODS_S}
+        cap = self.crowd.cap
+        verdict = self.crowd.judge(
+            sent.in_flight, now, chance=chance, pause_s=hold_s, in_last_s=heights[PERIODS_S[0]]
+        )
+        if verdict is not Verdict.MINE:
+            self._ask_windows(heights, now, chance, hold_s, named_s or 0.0)
+        elif self._grows and self.crowd.cap != cap:
+            self._open_per_s = max(heights[PERIODS_S[0]] * AGAIN, 1.0)
 
-    def _ask_windows(self, sent: Sent, now: float, chance: float, hold_s: float, named_s: float) -> None:
-        """Put a refusal to the windows, the shortest first: it is the one that costs the least.
+    def _ask_windows(
+        self, heights: dict[float, int], now: float, chance: float, hold_s: float, named_s: float
+    ) -> None:
+        """Put a refusal to the windows: to one that stands where it is held, else to the shortest, which costs least.
 
         A longer one comes into question when the shorter ones are next to empty and the request is refused all the
         same; or when one is kept and the wait that is named is longer than it: no window asks for that.
         """
+        for period_s, window in self._windows.items():
+            if window.is_at(heights[period_s]):
+                window.judge(heights[period_s], now, chance=chance, pause_s=hold_s)
+                return
         is_kept = False
         for period_s, window in self._windows.items():
             is_held = window.limit is not None
             is_kept = is_kept or is_held
             if is_kept and named_s > period_s + ROUNDED_S:
                 continue
-            height = self.ledger.count(sent.at - period_s, sent.at)
+            height = heights[period_s]
             verdict = window.judge(height, now, chance=chance, pause_s=hold_s)
             if verdict is Verdict.CLEARED:
                 self._believe(now)
@@ -227,10 +241,6 @@ class Finder:
                 self._found(period_s)
                 return
             window.lift()
-
-    def _go_on(self, at: float) -> None:
-        if self._grows:
-            self._open_per_s = max(self.ledger.count(at - 1, at) * AGAIN, 1.0)
 
     def _restart(self, now: float) -> None:
         if self._grows:

@@ -15,6 +15,7 @@ import msgspec
 MAX_WAIT_S = 86_400.0
 """A wait beyond a day is a mistake of the server's clock or ours: it is asked again after a day."""
 
+_NAMES = ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
 _UNIX_S = 1_000_000_000
 """A reset at or above this is a moment, below it a number of seconds."""
 
@@ -43,7 +44,7 @@ def retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:
 
 def read_hint(headers: Mapping[str, str], now: datetime) -> Hint:
     """Read the `X-RateLimit-*` headers."""
-    if "X-RateLimit-Limit" not in headers and "X-RateLimit-Remaining" not in headers:
+    if not any(name in headers for name in _NAMES):
         return NOTHING
     limit = _number(headers.get("X-RateLimit-Limit", ""))
     remaining = _number(headers.get("X-RateLimit-Remaining", ""))

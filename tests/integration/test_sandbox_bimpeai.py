@@ -1,12 +1,23 @@
-"""The vendor's own client against the sandbox: agents, calls page by page, and one call."""
+"""The vendor's own client against the sandbox: agents, calls page by page, one call, a stream that breaks."""
 
-from collections.abc import AsyncIterator
+import json
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 
 import anyio.to_thread
 import pytest
 from bimpeai import AsyncBimpeAI, BimpeAI, NotFoundError, RateLimitError
 
-from harvester.sandbox import FaultRule, Faults, Limits, Overrides, Sandbox, SandboxConfig, open_sandbox
+from harvester.sandbox import (
+    FaultRule,
+    Faults,
+    Limits,
+    Overrides,
+    Sandbox,
+    SandboxConfig,
+    Streams,
+    open_sandbox,
+)
 
 CONFIG = SandboxConfig(
     calls=700,
@@ -93,3 +104,66 @@ async def test_client_understands_errors() -> None:
                 await client.agents.list()
             assert (refused.value.limit, refused.value.remaining) == (2, 0)
             assert 0 < (refused.value.retry_after or 0) <= 60
+
+
+def _conversation(sandbox: Sandbox) -> tuple[str, str, list[str]]:
+    """Give the first agent, its first conversation and the ids of all its messages."""
+    account = sandbox.world.account("bimpe")
+    agent = account.agents()[0].id
+    name, messages = next(iter(account.conversations_of(agent).items()))
+    return agent, name, [json.loads(message)["id"] for message in messages]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("resets", [False, True])
+async def test_client_streams_through_dropped_connections(resets: bool) -> None:
+    """The async client reads on behind its last message with a fresh ticket, and sends no key to the stream."""
+    streams = Streams(
+        messages=12, backlog=4, per_s=50.0, heartbeat_s=0.02, drop_after=5, drops=2, resets=resets
+    )
+    async with open_sandbox(SandboxConfig(streams=streams)) as sandbox:
+        agent, talk, ids = _conversation(sandbox)
+        client = AsyncBimpeAI(api_key="sandbox", base_url=sandbox.url("bimpe"))
+        stream = client.conversations.messages.stream(agent, talk, after=ids[0])
+        assert isinstance(stream, AsyncGenerator)
+        async with client, aclosing(stream):
+            seen = []
+            async for message in stream:
+                assert message.conversation_id == talk
+                seen.append(message.id)
+                if len(seen) == len(ids) - 1:
+                    break
+        assert seen == ids[1:]
+        tally = sandbox.stats()["bimpe"]["keys"][0]
+        assert tally["requests"] == {"stream_ticket": 3, "stream": 3}
+        assert tally["violations"]["count"] == 0
+
+
+async def test_sync_client_streams_new_messages() -> None:
+    """The blocking client gets what comes after it began, without a gap."""
+    streams = Streams(messages=20, backlog=10, per_s=100.0)
+    async with open_sandbox(SandboxConfig(streams=streams)) as sandbox:
+        agent, talk, ids = _conversation(sandbox)
+
+        def listen() -> list[str]:
+            with BimpeAI(api_key="sandbox", base_url=sandbox.url("bimpe")) as client:
+                stream = client.conversations.messages.stream(agent, talk, reconnect=False)
+                seen = []
+                for message in stream:
+                    seen.append(message.id)
+                    if message.id == ids[-1]:
+                        break
+                return seen
+
+        seen = await anyio.to_thread.run_sync(listen)
+    assert seen
+    assert seen == ids[-len(seen) :]
+    assert len(seen) <= 10
+
+
+async def test_client_understands_refused_tickets(sandbox: Sandbox) -> None:
+    """A conversation that is not there is the client's own exception."""
+    agent, _, _ = _conversation(sandbox)
+    async with AsyncBimpeAI(api_key="sandbox", base_url=sandbox.url("bimpe")) as client:
+        with pytest.raises(NotFoundError):
+            await client.conversations.messages.stream_ticket(agent, "nothing")

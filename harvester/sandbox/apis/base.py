@@ -13,11 +13,19 @@ JSON_TYPE = "application/json"
 
 
 class Route(Struct, frozen=True):
-    """What a path asks for: `agents`, `calls`, `agent_calls`, `call` or `health`."""
+    """What a path asks for: `agents`, `calls`, `agent_calls`, `call`, `health`, `stream_ticket` or `stream`.
+
+    Attributes:
+        endpoint: One of these.
+        agent: Whose.
+        call: Which call, or which conversation.
+        method: The HTTP method that is documented for it.
+    """
 
     endpoint: str
     agent: str = ""
     call: str = ""
+    method: str = "GET"
 
 
 class Ask(Struct, frozen=True):
@@ -28,6 +36,7 @@ class Ask(Struct, frozen=True):
         query: The query, to be read and judged.
         asked_before: How often this very page was asked for before; for pages that heal.
         request_id: Made up for this request, for the error envelopes that carry one.
+        now: Monotonic seconds at arrival.
         number: The request's among those of its credential; for what differs from request to request.
     """
 
@@ -36,6 +45,7 @@ class Ask(Struct, frozen=True):
     asked_before: int
     request_id: str
     number: int = 0
+    now: float = 0.0
 
 
 class Reply(Struct, frozen=True):
@@ -44,6 +54,18 @@ class Reply(Struct, frozen=True):
     status: int
     body: bytes
     headers: dict[str, str] = {}
+
+
+class Verdict(Struct):
+    """What to do with a request: send `reply`, gone wrong as `fault` says if it is not empty."""
+
+    reply: Reply
+    fault: str = ""
+
+
+def with_headers(reply: Reply, headers: dict[str, str]) -> Reply:
+    """Give the same answer with further headers."""
+    return Reply(reply.status, reply.body, reply.headers | headers) if headers else reply
 
 
 class Api(Protocol):

@@ -6,7 +6,7 @@ Source: the console's "Get call" and "List calls" pages; parameters and envelope
 
 from collections.abc import Mapping, Sequence
 
-from harvester.sandbox.config import Quirks
+from harvester.sandbox.quirks import Quirks
 from harvester.sandbox.rows.bimpe import DOCUMENTED, STATUSES, BimpeRows
 from harvester.sandbox.world import Account
 
@@ -20,6 +20,7 @@ _QUERIES = {
     "agents": _PAGING,
     "agent_calls": _PAGING | {"is_test_call", "status"},
     "call": frozenset[str](),
+    "stream_ticket": frozenset[str](),
 }
 _SORTS = ("created_on", "-created_on", "created_at", "-created_at")
 _CODES = {
@@ -50,6 +51,10 @@ class BimpeApi:
                 return Route("agent_calls", agent=agent)
             case ["api", "v1", "console", "agents", agent, "calls", call]:
                 return Route("call", agent=agent, call=call)
+            case ["api", "v1", "console", "agents", agent, "conversations", talk, "stream-ticket"]:
+                return Route("stream_ticket", agent=agent, call=talk, method="POST")
+            case ["api", "v1", "console", "agents", agent, "conversations", talk, "stream"]:
+                return Route("stream", agent=agent, call=talk)
         return None
 
     def credential(self, headers: Mapping[str, str]) -> str | None:
@@ -72,6 +77,8 @@ class BimpeApi:
         agent = account.ledger.agent_number(ask.route.agent)
         if agent is None:
             return _error(404, ask.request_id, said="Agent not found")
+        if ask.route.endpoint == "stream_ticket":
+            return self._ticket(ask, account)
         return (
             self._calls(ask, account, agent)
             if ask.route.endpoint == "agent_calls"
@@ -117,6 +124,15 @@ class BimpeApi:
         if call is None or ledger.agent_id(ledger.agent_of(call)) != ask.route.agent:
             return _error(404, ask.request_id)
         return Reply(200, b'{"message":"Success","data":' + account.raw(call, "detail") + b"}")
+
+    def _ticket(self, ask: Ask, account: Account) -> Reply:
+        conversation = account.conversations.find(ask.route.agent, ask.route.call)
+        if conversation is None:
+            return _error(404, ask.request_id, said="Conversation not found")
+        ticket = account.conversations.ticket(conversation, ask.route.agent, ask.now)
+        seconds = account.behaviour.streams.ticket_s
+        data = f'{{"ticket":"{ticket}","expires_in":{seconds}}}'
+        return Reply(201, f'{{"message":"Success","data":{data}}}'.encode())
 
     def _matching(self, query: Query, account: Account, agent: int) -> Sequence[int]:
         ledger = account.ledger

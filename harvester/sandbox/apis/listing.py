@@ -10,7 +10,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from harvester.sandbox.config import Quirks
+from harvester.sandbox.quirks import Quirks
 from harvester.sandbox.seed import mix
 
 Order = Literal["newest", "oldest"]

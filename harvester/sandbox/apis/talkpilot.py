@@ -5,7 +5,7 @@ Source: the provider's "Calls" page; agents, envelope, error codes: the project'
 
 from collections.abc import Mapping, Sequence
 
-from harvester.sandbox.config import Quirks
+from harvester.sandbox.quirks import Quirks
 from harvester.sandbox.rows.talkpilot import TalkPilotRows
 from harvester.sandbox.world import Account
 

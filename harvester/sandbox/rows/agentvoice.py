@@ -6,9 +6,9 @@ transcript's elements and of the metrics is documented nowhere; two shapes of tu
 
 from collections.abc import Callable, Iterable
 
-from harvester.sandbox.config import Quirks
 from harvester.sandbox.ledger import Ledger
 from harvester.sandbox.people import EMAILS, NUMBERS, OWN_NUMBERS
+from harvester.sandbox.quirks import Quirks
 from harvester.sandbox.seed import key_of, replaced
 from harvester.sandbox.stamps import SECOND_US, make_stamp
 from harvester.sandbox.text import (
@@ -118,6 +118,12 @@ class AgentVoiceRows:
     def phone_number(self, noise: int) -> str:
         """Give the customer's number."""
         return NUMBERS[noise >> 16 & 1023]
+
+    def recording_kind(self, call: int) -> str | None:
+        """Give the kind of file a call's recording is, None if it has no link."""
+        noise = self._ledger.noise(call)
+        _, _, ended = self.times_us(call, noise)
+        return "mp3" if ended is not None and noise >> 52 & 15 else None
 
     def going_on(self, noise: int) -> int:
         """Give the noise of the same call before its end."""

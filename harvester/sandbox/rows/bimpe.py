@@ -4,9 +4,9 @@ Source: the console's "Get call" and "List calls" pages; the fields of an agent 
 null: the vendor's own client, `bimpeai` 0.4.1.
 """
 
-from harvester.sandbox.config import Quirks
 from harvester.sandbox.ledger import Ledger
 from harvester.sandbox.people import NUMBERS, OWN_NUMBERS
+from harvester.sandbox.quirks import Quirks
 from harvester.sandbox.seed import replaced
 from harvester.sandbox.stamps import SECOND_US, Stamp, make_stamp
 from harvester.sandbox.text import AGENT_NAMES, LINES, SUMMARIES, open_ended, quoted, quoted_all
@@ -60,6 +60,11 @@ class BimpeRows:
     def is_test(self, noise: int) -> bool:
         """Say whether a call is a test."""
         return noise >> 41 & 63 == 9
+
+    def recording_kind(self, call: int) -> str | None:
+        """Give None: no recordings are documented."""
+        del call
+        return None
 
     def going_on(self, noise: int) -> int:
         """Give the noise of the same call before its end."""

@@ -4,9 +4,9 @@ Source: the provider's "List Calls" and "Get Agent Calls" pages; the words `in-p
 field `ended_at` were seen elsewhere.
 """
 
-from harvester.sandbox.config import Quirks
 from harvester.sandbox.ledger import Ledger
 from harvester.sandbox.people import FORMATTED, NUMBERS, OWN_FORMATTED, OWN_NUMBERS
+from harvester.sandbox.quirks import Quirks
 from harvester.sandbox.seed import GOLDEN, replaced
 from harvester.sandbox.stamps import SECOND_US, make_stamp
 from harvester.sandbox.text import AGENT_NAMES, open_ended
@@ -60,6 +60,11 @@ class TalkoverRows:
     def sid(self, call: int, noise: int) -> str:
         """Give the telephony id of a call."""
         return f"CA{self._ledger.birth(call, noise) * GOLDEN:032x}"
+
+    def recording_kind(self, call: int) -> str | None:
+        """Give None: no recordings are documented."""
+        del call
+        return None
 
     def going_on(self, noise: int) -> int:
         """Give the noise of the same call before its end."""

@@ -6,9 +6,9 @@ Nearly everything is nullable, the score may be a float, and `disconnection_reas
 
 import json
 
-from harvester.sandbox.config import Quirks
 from harvester.sandbox.ledger import Ledger
 from harvester.sandbox.people import NUMBERS
+from harvester.sandbox.quirks import Quirks
 from harvester.sandbox.seed import replaced
 from harvester.sandbox.stamps import SECOND_US, make_stamp
 from harvester.sandbox.text import (
@@ -75,6 +75,12 @@ class TalkPilotRows:
     def is_purged(self, noise: int) -> bool:
         """Say whether the sensitive data of a call are gone."""
         return noise & 63 == _PURGED
+
+    def recording_kind(self, call: int) -> str | None:
+        """Give the kind of file a call's recording is, None if it has no link."""
+        noise = self._ledger.noise(call)
+        has_none = self.is_purged(noise) or self._ledger.is_going_on(call) or not noise >> 28 & 15
+        return None if has_none else "wav"
 
     def going_on(self, noise: int) -> int:
         """Give the noise of the same call before its end: no reason, success or duration."""

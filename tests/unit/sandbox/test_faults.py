@@ -78,6 +78,16 @@ def test_agentvoice_pages_are_counted_by_offset(counter: Any) -> None:
     assert desk.calls(limit="ten", offset=10).status == 400
 
 
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_deep_offsets_time_out(counter: Any, provider: str) -> None:
+    """A rule can mean all pages that begin behind so many rows."""
+    desk = counter(provider, faults=Faults(rules=(FaultRule("504", deeper_than=100),)))
+    size = "per_page" if provider == "talkover" else "limit"
+    for before, status in ((0, 200), (100, 200), (150, 504), (200, 504)):
+        place = {"offset": before} if provider == "agentvoice" else {"page": before // 50 + 1}
+        assert desk.calls(**{size: 50}, **place).status == status
+
+
 def test_the_detail_of_a_call_fails(counter: Any) -> None:
     """A rule can mean the detail of one call."""
     desk = counter("bimpe")

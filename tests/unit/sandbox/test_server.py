@@ -8,10 +8,22 @@ import signal
 from typing import Any
 
 import aiohttp
+import msgspec
 import pytest
 
 import harvester.sandbox
-from harvester.sandbox import FaultRule, Faults, Limits, Sandbox, SandboxConfig, open_sandbox, serve
+from harvester.sandbox import (
+    Churn,
+    FaultRule,
+    Faults,
+    History,
+    Limits,
+    Media,
+    Sandbox,
+    SandboxConfig,
+    open_sandbox,
+    serve,
+)
 from harvester.sandbox.__main__ import announce, main
 from harvester.sandbox.server import check_loopback
 
@@ -78,6 +90,18 @@ async def test_stats_and_reset(connect: Any) -> None:
         async with client.session.post(f"{client.sandbox.origin}/_sandbox/reset") as response:
             assert response.status == 204
         assert client.sandbox.stats()["talkover"]["keys"][0]["requests"] == {}
+
+
+async def test_history_is_served(connect: Any) -> None:
+    """What happened to an account is told to other processes as well."""
+    async with connect(calls=100, churn=Churn(inserts_per_s=1000.0)) as client:
+        path = "/_sandbox/history/talkover/sandbox"
+        assert json.loads((await client.get(path))[1])["started_at"] is None
+        while not client.sandbox.world.account("talkover").history().lives:
+            await client.get(CALLS)
+        history = msgspec.json.decode((await client.get(path))[1], type=History)
+        assert history == client.sandbox.world.account("talkover").history()
+        assert (await client.get("/_sandbox/history/nobody/sandbox"))[0] == 404
 
 
 async def test_gzip_only_where_accepted(connect: Any) -> None:
@@ -169,6 +193,42 @@ async def test_slow_drip_is_whole(connect: Any) -> None:
     status, body = await broken(connect, "drip", drip_s=0.05)
     assert status == 200
     assert json.loads(body)["success"] is True
+
+
+async def test_recordings_are_served(connect: Any) -> None:
+    """A link in a row leads to its recording on this very server, as a whole and in part."""
+    async with connect(calls=50, agents=1, latency_s=0.001) as client:
+        path = "/agentvoice/api/calls?limit=50&order_by=created_at"
+        rows = json.loads((await client.get(path))[1])["data"]
+        row = next(row for row in rows if row["recording_url"])
+        truth = client.sandbox.world.account("agentvoice").recording(row["id"])
+        async with client.session.get(row["recording_url"]) as response:
+            assert response.content_type == "audio/mpeg"
+            assert await response.read() == truth
+        async with client.session.get(row["recording_url"], headers={"Range": "bytes=5-9"}) as response:
+            assert response.status == 206
+            assert await response.read() == truth[5:10]
+        assert (await client.get("/agentvoice/media/nothing.mp3"))[0] == 404
+        assert (await client.get("/agentvoice"))[0] == 404
+        media = client.sandbox.stats()["agentvoice"]["media"]
+        assert media["keys"][0]["answers"] == {"200": 1, "206": 1}
+        assert media["strangers"]["answers"] == {"404": 1}
+        assert "Authorization sent to media" in media["strangers"]["violations"]["messages"]
+        client.sandbox.reset()
+        assert client.sandbox.stats()["agentvoice"]["media"]["keys"][0]["answers"] == {}
+
+
+async def test_html_in_place_of_a_recording(connect: Any) -> None:
+    """A fault of the storage can put a page in place of the sound."""
+    media = Media(faults=Faults(rules=(FaultRule("html", times=1),)))
+    async with connect(calls=50, media=media) as client:
+        _, body = await client.get("/agentvoice/api/calls?limit=50")
+        url = next(row["recording_url"] for row in json.loads(body)["data"] if row["recording_url"])
+        kinds = []
+        for _ in range(2):
+            async with client.session.get(url) as response:
+                kinds.append(response.content_type)
+        assert kinds == ["text/html", "audio/mpeg"]
 
 
 def test_only_loopback_hosts() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from harvester.sandbox import PROVIDERS, Limits, Overrides, Quirks, SandboxConfig, World
 from harvester.sandbox.config import parse_rate
-from harvester.sandbox.ledger import DELETED_EVERY, WithoutDeleted
+from harvester.sandbox.ledger import DELETED_EVERY, Thinned
 from harvester.sandbox.seed import Ids
 from harvester.sandbox.stamps import from_us, make_stamp, to_us
 
@@ -179,7 +179,7 @@ def test_deleted_calls_are_left_out_by_arithmetic(count: int) -> None:
     """The sequence without deleted calls is the filtered one."""
     calls = range(5, 5 + 3 * count, 3)
     kept = [call for place, call in enumerate(calls) if place % DELETED_EVERY != DELETED_EVERY - 1]
-    assert list(WithoutDeleted(calls)) == kept
+    assert list(Thinned(calls, DELETED_EVERY)) == kept
 
 
 @given(st.integers(1, 3000), st.integers(0, 200), st.integers(0, 10**9))

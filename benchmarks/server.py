@@ -1,0 +1,142 @@
+"""The servers that are asked, each a process of its own on a loopback port: nginx with static pages, and the sandbox.
+
+Both are stopped by their own process, whatever ends the benchmark.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from .pages import PAGE_SIZE
+
+START_S = 10.0
+
+# One process, so that its id is the one we stop. An answer is a file that is already open and in memory, so that what
+# is measured is who asks. Arguments a real server would act on, such as the days, are taken and ignored.
+_CONFIG = """\
+daemon off;
+master_process off;
+worker_processes 1;
+pid {folder}/nginx.pid;
+error_log stderr warn;
+events {{ worker_connections 4096; }}
+http {{
+  access_log off;
+  client_body_temp_path {folder}/body;
+  proxy_temp_path {folder}/proxy;
+  fastcgi_temp_path {folder}/fastcgi;
+  uwsgi_temp_path {folder}/uwsgi;
+  scgi_temp_path {folder}/scgi;
+  types {{ }}
+  default_type application/json;
+  sendfile on;
+  tcp_nopush on;
+  keepalive_requests 10000000;
+  keepalive_timeout 300s;
+  open_file_cache max=50000 inactive=1h;
+  open_file_cache_valid 1h;
+  server {{
+    listen 127.0.0.1:{port};
+    root {pages};
+    location = /api/v1/calls {{
+      if ($arg_per_page != {size}) {{ return 422; }}
+      try_files /$arg_page.json =404;
+    }}
+    location = /api/v1/agents {{ try_files /agents.json =404; }}
+  }}
+}}
+"""
+
+
+def find_nginx() -> str | None:
+    """Return where nginx is; None where it is not installed."""
+    return shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/opt/homebrew/bin")
+
+
+@contextmanager
+def open_nginx(pages: Path, folder: Path) -> Iterator[str]:
+    """Serve a folder of pages as one account; gives its base URL.
+
+    Args:
+        pages: The pages.
+        folder: Where nginx keeps its own files; made here.
+
+    Raises:
+        RuntimeError: It did not start; what it said is on stderr.
+    """
+    program = find_nginx()
+    if program is None:
+        raise RuntimeError("nginx is not installed")
+    folder.mkdir()
+    port = _free_port()
+    config = folder / "nginx.conf"
+    config.write_text(_CONFIG.format(folder=folder, port=port, pages=pages, size=PAGE_SIZE))
+    command = [program, "-p", str(folder), "-e", "stderr", "-c", str(config)]
+    with _stopped(subprocess.Popen(command, stdin=subprocess.DEVNULL, process_group=0)) as process:
+        url = f"http://127.0.0.1:{port}"
+        _await(process, f"{url}/api/v1/agents")
+        yield url
+
+
+@contextmanager
+def open_sandbox(config: Mapping[str, Any]) -> Iterator[str]:
+    """Serve made-up accounts; gives the URL the providers' names are added to.
+
+    Raises:
+        RuntimeError: It did not start; what it said is on stderr.
+    """
+    command = [sys.executable, "-m", "harvester.sandbox", json.dumps(config)]
+    child = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, process_group=0
+    )
+    with _stopped(child) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        if not line:
+            raise RuntimeError("the sandbox did not start")
+        yield json.loads(line)["url"]
+
+
+@contextmanager
+def _stopped(process: subprocess.Popen[Any]) -> Iterator[subprocess.Popen[Any]]:
+    """Stop a server when the block is left; its own group keeps Ctrl-C from it until then."""
+    with process:
+        try:
+            yield process
+        finally:
+            process.terminate()
+            try:
+                process.wait(START_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def _await(process: subprocess.Popen[Any], url: str) -> None:
+    deadline = time.monotonic() + START_S
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=START_S):
+                return
+        except urllib.error.HTTPError as error:
+            raise RuntimeError(f"the server answers {error.code} to {url}") from error
+        except OSError as error:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"the server did not start: {error}") from error
+        time.sleep(0.02)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port

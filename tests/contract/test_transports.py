@@ -1,0 +1,348 @@
+"""What every transport promises, asked of each of them; then what only the one that opens sockets has to."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from types import MappingProxyType
+
+import anyio
+import msgspec
+import pytest
+
+from harvester.errors import MalformedError, ProviderError, RejectedError, TransportError
+from harvester.model import Request
+from harvester.testing import FakeTransport, reply
+from harvester.transport.aiohttp import AiohttpTransport
+from harvester.transport.base import Transport
+
+BODY = b'{"data":[1,2,3]}'
+CREDENTIAL = "s3cret-key"
+
+
+class Target(msgspec.Struct, frozen=True):
+    """Where to ask, and as whom."""
+
+    base_url: str
+    headers: Mapping[str, str] = MappingProxyType({"Authorization": f"Bearer {CREDENTIAL}"})
+
+
+class Asked(msgspec.Struct):
+    """A request as it came over the wire."""
+
+    line: str
+    headers: dict[str, str]
+    connection: int
+
+
+Answerer = Callable[["Server", asyncio.StreamWriter, int], Awaitable[None]]
+
+
+class Server:
+    """Answers by the path, with whatever bytes a test wants, on loopback."""
+
+    def __init__(self) -> None:
+        self.asked: list[Asked] = []
+        self.port = 0
+        self.other_port = 0
+        self._connections = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def aclose(self) -> None:
+        """Give up what is still being answered."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.ensure_future(self._serve(reader, writer))
+        self._tasks.add(task)
+        try:
+            await asyncio.wait([task])
+        finally:
+            writer.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._connections += 1
+        number = self._connections
+        on_this = 0
+        with suppress(ConnectionError, asyncio.IncompleteReadError):
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+                headers = dict(line.split(": ", 1) for line in head[1:] if line)
+                self.asked.append(
+                    Asked(head[0], {name.lower(): one for name, one in headers.items()}, number)
+                )
+                on_this += 1
+                path = head[0].split()[1].partition("?")[0].rpartition("/")[2]
+                await ANSWERS[path](self, writer, on_this)
+                if writer.is_closing():
+                    break
+
+
+def full(body: bytes, *, status: str = "200 OK", headers: str = "") -> bytes:
+    return f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n{headers}\r\n".encode() + body
+
+
+def says(data: bytes, *, closes: bool = False) -> Answerer:
+    async def answer(_server: Server, writer: asyncio.StreamWriter, _number: int) -> None:
+        writer.write(data)
+        await writer.drain()
+        if closes:
+            writer.close()
+
+    return answer
+
+
+async def reset(_server: Server, writer: asyncio.StreamWriter, _number: int) -> None:
+    writer.transport.abort()
+
+
+async def silent(_server: Server, writer: asyncio.StreamWriter, _number: int) -> None:
+    await asyncio.sleep(5)
+
+
+async def drip(_server: Server, writer: asyncio.StreamWriter, _number: int) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+    for _ in range(100):
+        writer.write(b".")
+        await writer.drain()
+        await asyncio.sleep(0.02)
+
+
+async def second_dropped(_server: Server, writer: asyncio.StreamWriter, number: int) -> None:
+    """Answer once, then close the connection when it is used again."""
+    if number == 1:
+        writer.write(full(BODY))
+        await writer.drain()
+    else:
+        writer.close()
+
+
+async def elsewhere(server: Server, writer: asyncio.StreamWriter, _number: int) -> None:
+    writer.write(
+        full(b"", status="302 Found", headers=f"Location: http://127.0.0.1:{server.other_port}/ok\r\n")
+    )
+
+
+def redirect(to: str) -> Answerer:
+    return says(full(b"", status="307 Temporary Redirect", headers=f"Location: {to}\r\n"))
+
+
+ANSWERS: dict[str, Answerer] = {
+    "ok": says(full(BODY, headers="X-RateLimit-Limit: 60\r\nRetry-After: 7\r\nSet-Cookie: a=b\r\n")),
+    "refused": says(full(b"no", status="429 Too Many Requests")),
+    "chunked": says(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"),
+    "gzip": says(full(gzip.compress(BODY), headers="Content-Encoding: gzip\r\n")),
+    "bomb": says(full(gzip.compress(bytes(3_000_000)), headers="Content-Encoding: gzip\r\n"), closes=True),
+    "large": says(full(bytes(2_000_000))),
+    "endless": says(b"HTTP/1.1 200 OK\r\n\r\n" + bytes(2_000_000), closes=True),
+    "truncated": says(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{", closes=True),
+    "half-chunked": says(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab", closes=True),
+    "garbage": says(b"SSH-2.0-OpenSSH\r\n\r\n", closes=True),
+    "closed": says(b"", closes=True),
+    "reset": reset,
+    "silent": silent,
+    "drip": drip,
+    "second-dropped": second_dropped,
+    "moved": redirect("ok?page=2"),
+    "circle": redirect("circle"),
+    "nowhere": redirect("http://[not-an-address"),
+    "elsewhere": elsewhere,
+}
+
+
+@asynccontextmanager
+async def listening() -> AsyncIterator[Server]:
+    one, other = Server(), Server()
+    servers = [await asyncio.start_server(each.serve, "127.0.0.1", 0) for each in (one, other)]
+    one.port, one.other_port = (each.sockets[0].getsockname()[1] for each in servers)
+    try:
+        yield one
+        assert other.asked == [], "a credential was sent to another origin"
+    finally:
+        for each in servers:
+            each.close()
+        await one.aclose()
+        await other.aclose()
+        await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Server]:
+    async with listening() as opened:
+        yield opened
+
+
+@pytest.fixture
+async def transport() -> AsyncIterator[AiohttpTransport]:
+    opened = AiohttpTransport(read_s=0.15, total_s=0.3, max_body_bytes=1_000_000)
+    yield opened
+    await opened.aclose()
+
+
+def at(server: Server, prefix: str = "") -> Target:
+    return Target(f"http://127.0.0.1:{server.port}{prefix}")
+
+
+# What every transport promises.
+
+
+@pytest.fixture(params=["aiohttp", "fake"])
+def each(request: pytest.FixtureRequest, transport: AiohttpTransport) -> Transport:
+    if request.param == "aiohttp":
+        return transport
+    answers = {"/ok": reply(BODY, headers={"Retry-After": "7"}), "/refused": reply(b"no", status=429)}
+    return FakeTransport(lambda _target, asked: answers.get(asked.path) or TransportError("reset"))
+
+
+async def test_transport_returns_a_whole_answer(each: Transport, server: Server) -> None:
+    """Status, headers and body come back as they were sent, with when that was and how long it took."""
+    answer = await each.send(at(server), Request("list calls", "/ok"))
+    assert (answer.status, answer.body, answer.headers["Retry-After"]) == (200, BODY, "7")
+    assert answer.elapsed_s >= 0
+    assert answer.received_at.tzinfo is not None
+
+
+async def test_transport_judges_nothing(each: Transport, server: Server) -> None:
+    """An answer that is a refusal is an answer."""
+    answer = await each.send(at(server), Request("list calls", "/refused"))
+    assert (answer.status, answer.body) == (429, b"no")
+
+
+async def test_transport_raises_where_there_is_no_answer(each: Transport, server: Server) -> None:
+    """Without a complete response there is an error that may be tried again."""
+    with pytest.raises(TransportError) as caught:
+        await each.send(at(server), Request("list calls", "/reset"))
+    assert caught.value.is_retryable
+
+
+async def test_transport_serves_many_at_once(each: Transport, server: Server) -> None:
+    """Requests do not wait for each other."""
+    statuses: list[int] = []
+
+    async def send() -> None:
+        statuses.append((await each.send(at(server), Request("list calls", "/ok"))).status)
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(40):
+            tasks.start_soon(send)
+    assert statuses == [200] * 40
+
+
+async def test_transport_closes_twice(each: Transport, server: Server) -> None:
+    """Closing what is closed, or was never opened, is fine."""
+    await each.aclose()
+    await each.aclose()
+
+
+# What goes over the wire.
+
+
+async def test_request_goes_out_as_it_is(transport: AiohttpTransport, server: Server) -> None:
+    """The path keeps its prefix and its escapes, the query is escaped here, the credential goes along."""
+    query = (("search", "+15550100 & co"), ("page", "1"))
+    await transport.send(at(server, "/talkover"), Request("list calls", "/agents/a%2Fb/ok", query))
+    (asked,) = server.asked
+    assert asked.line == "GET /talkover/agents/a%2Fb/ok?search=%2B15550100%20%26%20co&page=1 HTTP/1.1"
+    assert asked.headers["authorization"] == f"Bearer {CREDENTIAL}"
+    assert asked.headers["user-agent"].startswith("harvester/")
+    assert "gzip" in asked.headers["accept-encoding"]
+
+
+async def test_connection_is_kept_and_cookies_are_not(transport: AiohttpTransport, server: Server) -> None:
+    """One connection serves requests one after another; what a server wants remembered is forgotten."""
+    for _ in range(3):
+        await transport.send(at(server), Request("list calls", "/ok"))
+    assert [asked.connection for asked in server.asked] == [1, 1, 1]
+    assert all("cookie" not in asked.headers for asked in server.asked)
+
+
+async def test_nothing_is_sent_twice_by_itself(transport: AiohttpTransport, server: Server) -> None:
+    """A kept connection that the server drops costs one error: every request is counted where it is sent."""
+    await transport.send(at(server), Request("list calls", "/second-dropped"))
+    with pytest.raises(TransportError):
+        await transport.send(at(server), Request("list calls", "/second-dropped"))
+    assert len(server.asked) == 2
+
+
+@pytest.mark.parametrize(("path", "body"), [("chunked", b"abcde"), ("gzip", BODY)])
+async def test_body_is_unpacked(transport: AiohttpTransport, server: Server, path: str, body: bytes) -> None:
+    """Chunks are joined and compression is undone."""
+    assert (await transport.send(at(server), Request("list calls", f"/{path}"))).body == body
+
+
+async def send_bad(transport: AiohttpTransport, target: Target, path: str) -> ProviderError:
+    """Send what fails; whatever fails, the message holds no query and no credential."""
+    with pytest.raises(ProviderError) as caught:
+        await transport.send(target, Request("list calls", path, (("phone_number", "+15550100"),)))
+    assert "15550100" not in str(caught.value)
+    assert CREDENTIAL not in str(caught.value)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    "path", ["truncated", "half-chunked", "garbage", "closed", "reset", "silent", "drip"]
+)
+async def test_incomplete_answer_is_an_error(transport: AiohttpTransport, server: Server, path: str) -> None:
+    """Cut short, reset, silent or too slow: no part of such an answer is given out, and it may be tried again."""
+    error = await send_bad(transport, at(server), f"/{path}")
+    assert type(error) is TransportError
+    assert error.message.startswith("127.0.0.1: ")
+    assert (await transport.send(at(server), Request("list calls", "/ok"))).body == BODY
+
+
+@pytest.mark.parametrize("path", ["large", "bomb", "endless"])
+async def test_body_that_is_too_large_is_not_read(
+    transport: AiohttpTransport, server: Server, path: str
+) -> None:
+    """A body above the limit is refused, whether it says its size, hides it in compression or never ends."""
+    assert type(await send_bad(transport, at(server), f"/{path}")) is MalformedError
+
+
+async def test_redirect_within_the_origin_is_followed(transport: AiohttpTransport, server: Server) -> None:
+    """Another path of the same server is asked with the same credential."""
+    answer = await transport.send(at(server, "/v1"), Request("list calls", "/moved"))
+    assert answer.body == BODY
+    assert [asked.line.split()[1] for asked in server.asked] == ["/v1/moved", "/v1/ok?page=2"]
+
+
+@pytest.mark.parametrize("path", ["elsewhere", "circle", "nowhere"])
+async def test_redirect_is_not_followed_anywhere(
+    transport: AiohttpTransport, server: Server, path: str
+) -> None:
+    """Another origin is never asked, nor the same one for ever; the way out is in the message."""
+    error = await send_bad(transport, at(server), f"/{path}")
+    assert type(error) is RejectedError
+    assert "base_url" in error.message
+    assert len(server.asked) <= 4
+
+
+async def test_server_that_is_not_there_is_an_error(transport: AiohttpTransport) -> None:
+    """Nobody listening and a name that nobody has are told apart."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        error = await send_bad(transport, Target(f"http://127.0.0.1:{unused.getsockname()[1]}"), "/ok")
+    assert "no connection" in error.message
+    error = await send_bad(transport, Target("http://no-such-host.invalid"), "/ok")
+    assert type(error) is TransportError
+
+
+async def test_server_that_speaks_no_tls_is_an_error(transport: AiohttpTransport, server: Server) -> None:
+    """An answer in clear to a secure request is no connection."""
+    error = await send_bad(transport, Target(f"https://127.0.0.1:{server.port}"), "/ok")
+    assert type(error) is TransportError
+
+
+@pytest.mark.parametrize("base_url", ["http://[bad", "http://x:99999", "http://"])
+async def test_address_that_is_none_is_rejected(transport: AiohttpTransport, base_url: str) -> None:
+    """What cannot be asked is told as such, and not tried again."""
+    assert type(await send_bad(transport, Target(base_url), "/ok")) is RejectedError

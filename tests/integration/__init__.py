@@ -1,0 +1,1 @@
+"""Tests against the sandbox; a package so that they share `exporting`."""

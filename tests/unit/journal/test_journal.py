@@ -1,0 +1,166 @@
+"""The journal as a run uses it: on its own thread, locked, and with answers that are durable soon."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import anyio
+import pytest
+
+from harvester.errors import HeldError, JournalError, OutputError
+from harvester.journal import AnswerKey, Digest, JobSpec, Journal, NewAnswer, Store
+from harvester.journal.lock import Lock
+from harvester.model import Window
+
+AT = datetime(2026, 3, 1, tzinfo=UTC)
+SPEC = JobSpec("bimpe", "https://x.test", {}, (), False, "unified", "ndjson", True)
+DIGEST = Digest(1, 1, 0, None, ["c"], [AT], [], 1, AT)
+
+
+async def window_of(journal: Journal) -> tuple[int, int]:
+    job = await journal.run(Store.begin_job, "sales", SPEC, AT, state="current")
+    (window,) = await journal.run(Store.add_windows, job.id, [Window("a", None, AT)])
+    return job.id, window.id
+
+
+async def test_journal_is_made_where_there_is_none(tmp_path: Path) -> None:
+    """The folder, the database and the lock are made below the output."""
+    root = tmp_path / "deep" / "out"
+    journal = await Journal.open(root, holder="export")
+    assert await journal.run(Store.sources) == []
+    await journal.aclose()
+    assert (root / "_harvester" / "journal.db").is_file()
+
+
+async def test_journal_has_one_holder(tmp_path: Path) -> None:
+    """A second opener is refused and told who holds it; once that one has closed it may."""
+    first = await Journal.open(tmp_path, holder="export")
+    with pytest.raises(HeldError, match=rf"process {os.getpid()} on .*: export.*--out"):
+        await Journal.open(tmp_path, holder="sync")
+    await first.aclose()
+    second = await Journal.open(tmp_path, holder="sync")
+    assert "sync" in (tmp_path / "_harvester" / "lock").read_text()
+    await second.aclose()
+
+
+async def test_journal_that_cannot_be_opened_is_let_go(tmp_path: Path) -> None:
+    """A journal that is refused leaves no lock behind."""
+    (tmp_path / "_harvester").mkdir()
+    (tmp_path / "_harvester" / "journal.db").write_text(
+        "notes, not a database, and long enough to be read as one" * 9
+    )
+    for _ in range(2):
+        with pytest.raises(JournalError):
+            await Journal.open(tmp_path, holder="export")
+
+
+async def test_output_that_cannot_be_made_is_an_output_error(tmp_path: Path) -> None:
+    """A file where the folder should be is named, with the way out."""
+    (tmp_path / "out").touch()
+    with pytest.raises(OutputError, match="--out"):
+        await Journal.open(tmp_path / "out", holder="export")
+
+
+async def test_calls_are_carried_out_in_order_though_cancelled(tmp_path: Path) -> None:
+    """A call that was made is carried out, whoever still waits for it."""
+    journal = await Journal.open(tmp_path, holder="export")
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        await journal.run(Store.begin_job, "sales", SPEC, AT, state="current")
+    assert await journal.run(Store.sources) == ["sales"]
+    await journal.aclose()
+
+
+async def test_journal_closes_where_its_owner_is_cancelled(tmp_path: Path) -> None:
+    """Closing is not cut short by a cancellation: the next opener in this process finds it free."""
+    journal = await Journal.open(tmp_path, holder="export")
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        await journal.aclose()
+    again = await Journal.open(tmp_path, holder="export")
+    await again.aclose()
+
+
+async def test_answers_are_durable_after_a_flush(tmp_path: Path) -> None:
+    """What was handed over waits in memory, is in the database after `flush`, and at the latest after closing."""
+    journal = await Journal.open(tmp_path, holder="export")
+    job_id, window_id = await window_of(journal)
+    for page in range(3):
+        await journal.keep(NewAnswer(job_id, AnswerKey(window_id, 1, page, 100), DIGEST, b"body"))
+        if page == 1:
+            assert await journal.run(Store.answers, window_id) == []
+            await journal.flush()
+            assert len(await journal.run(Store.answers, window_id)) == 2
+    await journal.aclose()
+    journal = await Journal.open(tmp_path, holder="export")
+    assert len(await journal.run(Store.answers, window_id)) == 3
+    await journal.aclose()
+
+
+async def test_large_answers_do_not_pile_up(tmp_path: Path) -> None:
+    """Handing over waits where too many bytes are not durable yet."""
+    journal = await Journal.open(tmp_path, holder="export")
+    job_id, window_id = await window_of(journal)
+    await journal.keep(NewAnswer(job_id, AnswerKey(window_id, 1, 0, 100), DIGEST, bytes(17 * 2**20)))
+    assert len(await journal.run(Store.answers, window_id)) == 1
+    await journal.aclose()
+
+
+async def test_answers_that_cannot_be_kept_are_an_output_error(tmp_path: Path) -> None:
+    """A disk that takes no more is the output's fault; what was handed over is not forgotten meanwhile."""
+    journal = await Journal.open(tmp_path, holder="export")
+    job_id, window_id = await window_of(journal)
+    (tmp_path / "_harvester" / "answers").touch()
+    await journal.keep(NewAnswer(job_id, AnswerKey(window_id, 1, 0, 100), DIGEST, b"body"))
+    for _ in range(2):
+        with pytest.raises(OutputError, match="the same command goes on"):
+            await journal.flush()
+    (tmp_path / "_harvester" / "answers").unlink()
+    await journal.flush()
+    assert len(await journal.run(Store.answers, window_id)) == 1
+    await journal.aclose()
+
+
+async def test_flush_waits_for_the_one_before(tmp_path: Path) -> None:
+    """After `flush` everything handed over is durable, also what another flush has in hand."""
+    journal = await Journal.open(tmp_path, holder="export")
+    job_id, window_id = await window_of(journal)
+    (tmp_path / "_harvester" / "answers").touch()
+    await journal.keep(NewAnswer(job_id, AnswerKey(window_id, 1, 0, 100), DIGEST, b"body"))
+    failed: list[OutputError] = []
+
+    async def flush() -> None:
+        try:
+            await journal.flush()
+        except OutputError as error:
+            failed.append(error)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(flush)
+        tasks.start_soon(flush)
+    assert len(failed) == 2
+    (tmp_path / "_harvester" / "answers").unlink()
+    await journal.aclose()
+
+
+async def test_database_that_fails_is_translated(tmp_path: Path) -> None:
+    """No error of SQLite leaves the journal: the user is told what it means."""
+    journal = await Journal.open(tmp_path, holder="export")
+    await journal.run(Store.begin_job, "sales", SPEC, AT, state="current")
+    with pytest.raises(JournalError, match="damaged"):
+        await journal.run(Store.begin_job, "sales", SPEC, AT, state="current")
+    await journal.run(Store.close)
+    with pytest.raises(JournalError):
+        await journal.run(Store.sources)
+    await journal.aclose()
+
+
+def test_lock_is_free_once_closed(tmp_path: Path) -> None:
+    """A lock holds until it is closed, and names nobody before it was ever taken."""
+    lock = Lock(tmp_path / "lock", holder="one")
+    with pytest.raises(HeldError, match="one"):
+        Lock(tmp_path / "lock", holder="two")
+    lock.close()
+    Lock(tmp_path / "lock", holder="two").close()

@@ -134,7 +134,7 @@ async def list_agents(account: Account, fetcher: Fetcher) -> AsyncIterator[Agent
     while True:
         request = account.provider.agents_request(Cursor(page, PAGE_SIZE))
         listing = await fetcher.fetch(account, request, account.provider.read_agents)
-        fresh = [agent for agent in listing.agents if agent.id not in seen]
+        fresh = [agent for agent in {a.id: a for a in listing.agents}.values() if agent.id not in seen]
         for agent in fresh:
             yield agent
         if not listing.has_more or not fresh:

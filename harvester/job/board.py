@@ -116,7 +116,7 @@ class Board:
         if wait_s > 0:
             self._wait(lane, wait_s)
             return None
-        errand = lane.take(now) or lane.replay_next()
+        errand = lane.take(now)
         if errand is None:
             self._state[lane] = "idle"
             if (due_s := lane.due_in_s(now)) is not None:

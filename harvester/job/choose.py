@@ -109,10 +109,10 @@ def _differences(name: str, jobs: dict[str, Job], spec: JobSpec) -> list[str]:
 
 
 def _kept(source: Source, name: str) -> str:
-    """Return a filter's value as the journal keeps it: one that is free text may be a phone number, and is hashed."""
+    """Return a filter's value as the journal keeps it: one that may be a phone number is hashed."""
     value = source.filters[name]
-    documented = get_provider(source.provider).capabilities.filters[name].values
-    return value if value in documented else HASHED + hashlib.sha256(value.encode()).hexdigest()
+    is_personal = get_provider(source.provider).capabilities.filters[name].is_personal
+    return HASHED + hashlib.sha256(value.encode()).hexdigest() if is_personal else value
 
 
 def _text(spec: JobSpec, field: str) -> str:
@@ -121,5 +121,5 @@ def _text(spec: JobSpec, field: str) -> str:
         shown = (
             f"{name} = {'(not shown)' if text.startswith(HASHED) else text}" for name, text in value.items()
         )
-        return f"({', '.join(shown)})"
+        return f"({', '.join(shown) or 'none'})"
     return msgspec.json.encode(value).decode()

@@ -8,8 +8,8 @@ answers.
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter, OrderedDict
+from collections.abc import Collection, Mapping, MutableSequence, Sequence
 from datetime import datetime
 from typing import Protocol, cast
 
@@ -47,8 +47,8 @@ class Keys(Protocol):
     """What of a page's rows decides whether they are new: `hours` say by which hour each id is kept."""
 
     @property
-    def ids(self) -> Sequence[str]:
-        """The rows' ids."""
+    def ids(self) -> MutableSequence[str]:
+        """The rows' ids; those of rows without one are numbered in place where they are copies."""
         ...
 
     @property
@@ -150,6 +150,7 @@ class Sieve:
         self._window_id = window_id
         self._dateless = dateless
         self._covered = covered or {}
+        self._copies: tuple[int, Counter[str]] = (0, Counter())
 
     @property
     def has_covered(self) -> bool:
@@ -210,6 +211,8 @@ class Sieve:
         sifted = Sifted()
         for index, (call_id, at, hour) in enumerate(zip(page.ids, page.moments, page.hours, strict=True)):
             bucket = buckets[hour]
+            if hour == NAMELESS:
+                call_id = page.ids[index] = self._numbered(call_id, pass_number)  # noqa: PLW2901 - the copy's id
             last_pass = bucket.get(call_id)
             if last_pass == pass_number:
                 sifted.repeated += 1
@@ -226,6 +229,14 @@ class Sieve:
                 new.append(index)
         sifted.unknown = len(new)
         return new, sifted
+
+    def _numbered(self, call_id: str, pass_number: int) -> str:
+        """Tell copies of a row without an id apart by their number in the pass: each is a row of the list."""
+        if self._copies[0] != pass_number:
+            self._copies = (pass_number, Counter())
+        copies = self._copies[1]
+        copies[call_id] += 1
+        return call_id if copies[call_id] == 1 else f"{call_id}#{copies[call_id]}"
 
     def _is_in(self, call_id: str, at: datetime | None, hour: int, agent_id: str | None) -> bool:
         if at is None:

@@ -209,16 +209,22 @@ class Lane:
                 if (kept := opened.journaled(ask)) is not None:
                     return Replay(opened, ask, kept)
                 self._errands.append(self._errand(opened, ask))
-            if opened.has_journaled and self.in_flight:
-                return None  # what the walk asks next depends on an answer on its way
+            if opened.has_journaled and (self.in_flight or self._errands):
+                return None  # what the walk asks next depends on an answer that is still to come
             opened.forget_journaled()
             self._replaying.popleft()
         return None
 
-    def take(self, now: float) -> Errand | None:
-        """Return the next request, None where that depends on an answer or on time."""
+    def take(self, now: float) -> Errand | Replay | None:
+        """Return the next request, None where that depends on an answer or on time.
+
+        A window that is opened may have its first answers in the journal, and lack some of them there.
+        """
         if self.outcome is not None:
             return None
+        return self._take(now) or self.replay_next() or self._take(now)
+
+    def _take(self, now: float) -> Errand | None:
         if self._retries and self._retries[0][0] <= now:
             return heapq.heappop(self._retries)[2]
         if self._errands:
@@ -293,8 +299,9 @@ class Lane:
     async def _receive_agents(self, errand: Errand, response: Response) -> None:
         listing = self.account.provider.read_agents(response.body)
         source = self.account.source
-        fresh = [agent for agent in listing.agents if agent.id not in self._listed]
-        self._listed |= {agent.id for agent in fresh}
+        listed = {agent.id: agent for agent in listing.agents}
+        fresh = [agent for agent_id, agent in listed.items() if agent_id not in self._listed]
+        self._listed |= listed.keys()
         self._names |= {agent.id: agent.name for agent in fresh}
         has_more = listing.has_more and bool(fresh)
         is_listed = source.agents is None and not has_more

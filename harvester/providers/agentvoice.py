@@ -83,8 +83,8 @@ class AgentVoice:
         documents="AgentVoice API reference, Calls",
         credentials=("api_key", "organization_id"),
         filters={
-            "phone_number": Filter("the customer's phone number"),
-            "contact_id": Filter("id of the contact"),
+            "phone_number": Filter("the customer's phone number", is_personal=True),
+            "contact_id": Filter("id of the contact", is_personal=True),
             "campaign_id": Filter("id of the campaign"),
             "status": Filter("status of the call; its words are not documented"),
             "call_type": Filter("direction of the call", ("inbound", "outbound")),

@@ -33,10 +33,14 @@ from harvester.record import Record
 
 
 class Filter(msgspec.Struct, frozen=True):
-    """One of the provider's own filters: its documented values (empty: any text) and what it matches."""
+    """One of the provider's own filters: what it matches, and its documented values (empty: any text).
+
+    `is_personal`: a value may tell who was called, so that it is neither shown nor kept.
+    """
 
     description: str
     values: tuple[str, ...] = ()
+    is_personal: bool = False
 
 
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True):

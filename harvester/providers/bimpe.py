@@ -75,7 +75,7 @@ class Bimpe:
         documents="BimpeAI API reference, console",
         credentials=("api_key",),
         filters={
-            "search": Filter("text to search for; in which fields is not documented"),
+            "search": Filter("text to search for; in which fields is not documented", is_personal=True),
             "status": Filter(
                 "status of the call",
                 ("queued", "ringing", "answered", "ended", "busy", "failed", "cancelled"),

@@ -103,7 +103,7 @@ class Talkover:
                 ),
             ),
             "direction": Filter("direction of the call", ("inbound", "outbound")),
-            "search": Filter("text in the phone numbers or the call's SID"),
+            "search": Filter("text in the phone numbers or the call's SID", is_personal=True),
         },
         lists_agents=True,
         walks_account=True,

@@ -88,8 +88,10 @@ class TalkPilot:
         credentials=("api_key",),
         filters={
             "done": Filter("whether the call has been processed", ("true", "false")),
-            "phone_number": Filter("the caller's phone number, exactly"),
-            "search": Filter("text in the customer's name, the phone number or the summary"),
+            "phone_number": Filter("the caller's phone number, exactly", is_personal=True),
+            "search": Filter(
+                "text in the customer's name, the phone number or the summary", is_personal=True
+            ),
             "include_deleted": Filter("soft-deleted calls as well", ("true", "false")),
         },
         lists_agents=True,

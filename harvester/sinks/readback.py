@@ -45,8 +45,11 @@ def _ndjson_keys(path: Path) -> Iterator[list[str]]:
     decoder = msgspec.json.Decoder(_Key)
     keys: list[str] = []
     try:
-        with path.open("rb") as file:
-            for line in io.BufferedReader(cast("io.RawIOBase", _opened(path, file)), 1 << 20):
+        with (
+            path.open("rb") as file,
+            io.BufferedReader(cast("io.RawIOBase", _opened(path, file)), 1 << 20) as lines,
+        ):
+            for line in lines:
                 key = decoder.decode(line)
                 keys.append(key_of(key.call_id or key.id, key.version))
                 if len(keys) == BATCH:

@@ -36,16 +36,41 @@ PERIODS_S = (
 ROUNDED_S = 1.0
 """A reset in whole seconds is up to so much later than the window's end."""
 
-TOLERANCE = 0.02
+TOLERANCE = 0.2
+"""How wrong a bound may be: windows differ by more, and a request that is late on the way by less."""
+
+OUTVOTED = 2.0
+FORGET = 0.97
+"""A window is out of the question when the last three answers in a row are against it; one alone is a delay."""
+
 LONG_S = 10.0
 CLEAR = 0.9
 """From ten seconds on a reset is exact enough: one that is nine tenths of a window away tells which it is."""
 
+ENOUGH_ANSWERS = 20
+ENOUGH_PERIODS = 3
+"""A window that fitted so many answers over so many times its length is taken for known."""
+
 UNSURE_SHARE = 0.5
 """While the window is not known no more than half of what it might allow is used."""
 
-FOREIGN = 0.05
-"""Requests that count there and not here, as a share of the limit: beyond it someone else uses the key."""
+FOREIGN = 0.1
+FOREIGN_FEW = 2
+"""Requests that count there and not here, as a share of the limit or at least so many: beyond it someone else uses the
+key."""
+
+
+class Votes:
+    """What answers say of one window: too short to be the one, or too long. The latest count most."""
+
+    def __init__(self, period_s: float) -> None:
+        self.period_s = period_s
+        self.too_short = self.too_long = 0.0
+
+    def count(self, shortest_s: float, longest_s: float) -> None:
+        """Count one answer, by which the window has at least so many seconds, and at most so many."""
+        self.too_short = self.too_short * FORGET + (shortest_s > self.period_s * (1 + TOLERANCE))
+        self.too_long = self.too_long * FORGET + (longest_s < self.period_s * (1 - TOLERANCE))
 
 
 class Announced:
@@ -59,10 +84,10 @@ class Announced:
         self.limit: int | None = None
         self.period_s: float | None = None
         self.is_known = False
-        self._periods_s = sorted({*PERIODS_S, *periods_s})
-        self._lower_s = 0.0
-        self._upper_s = float("inf")
+        self._votes = [Votes(period_s) for period_s in sorted({*PERIODS_S, *periods_s})]
         self._is_calendar = False
+        self._answers = 0
+        self._since = 0.0
 
     @property
     def rate(self) -> Rate | None:
@@ -82,32 +107,29 @@ class Announced:
         """Take what an answer says; the ledger has what was sent and not refused."""
         if hint.limit is None:
             return
-        if hint.limit != self.limit:
-            self.limit, self._lower_s, self._upper_s = hint.limit, 0.0, float("inf")
-        if hint.reset_s is not None:
-            self._lower_s = max(self._lower_s, hint.reset_s - ROUNDED_S)
+        self.limit = hint.limit
+        reset_s = max((hint.reset_s or 0.0) - ROUNDED_S, 0.0)
+        shortest_s, longest_s = reset_s, float("inf")
         if hint.remaining is not None and hint.remaining <= hint.limit:
-            self._bound(hint.limit - hint.remaining, sent_at, ledger)
-        self._decide()
+            used = hint.limit - hint.remaining
+            oldest, before = ledger.newest(used, sent_at), ledger.newest(used + 1, sent_at)
+            shortest_s = max(shortest_s, 0.0 if oldest is None else sent_at - oldest)
+            longest_s = longest_s if before is None else sent_at - before
+        for votes in self._votes:
+            votes.count(shortest_s, longest_s)
+        self._decide(reset_s, sent_at)
 
-    def _bound(self, used: int, sent_at: float, ledger: Ledger) -> None:
-        oldest = ledger.newest(used, sent_at)
-        if oldest is not None:
-            self._lower_s = max(self._lower_s, sent_at - oldest)
-        before = ledger.newest(used + 1, sent_at)
-        if before is not None and not self._is_calendar:
-            self._upper_s = min(self._upper_s, sent_at - before)
-
-    def _decide(self) -> None:
-        if self._lower_s * (1 - TOLERANCE) > self._upper_s * (1 + TOLERANCE):
-            self._is_calendar, self._upper_s = True, float("inf")
-        shortest_s, longest_s = self._lower_s * (1 - TOLERANCE), self._upper_s * (1 + TOLERANCE)
-        fitting = [one for one in self._periods_s if shortest_s <= one <= longest_s]
-        if not fitting:  # no window that anybody is known to have: the bounds are all there is
-            fitting = [self._lower_s if self._upper_s == float("inf") else self._upper_s]
-        self.period_s = fitting[0]
-        is_clear = self._lower_s >= self.period_s * CLEAR and (self.period_s >= LONG_S or self._is_calendar)
-        self.is_known = is_clear or len(fitting) == 1
+    def _decide(self, reset_s: float, now: float) -> None:
+        possible = [votes for votes in self._votes if votes.too_short <= OUTVOTED] or self._votes[-1:]
+        fitting = [votes for votes in possible if votes.too_long <= OUTVOTED]
+        self._is_calendar = not fitting
+        period_s = (fitting or possible)[0].period_s
+        if period_s != self.period_s:
+            self.period_s, self.is_known, self._answers, self._since = period_s, False, 0, now
+        self._answers += 1
+        is_clear = period_s >= LONG_S and reset_s >= period_s * CLEAR
+        has_lasted = self._answers >= ENOUGH_ANSWERS and now - self._since >= period_s * ENOUGH_PERIODS
+        self.is_known = self.is_known or is_clear or has_lasted or len(fitting) == 1
 
     def is_used_up(self, hint: Hint, sent_at: float, ledger: Ledger) -> bool:
         """Say whether nothing more may be sent until the reset.
@@ -119,4 +141,4 @@ class Announced:
         if self.rate is None or self._is_calendar or hint.limit is None:
             return True
         here = ledger.count(sent_at - self.rate.period_s, sent_at)
-        return hint.limit - hint.remaining > here + max(1, hint.limit * FOREIGN)
+        return hint.limit - hint.remaining > here + max(FOREIGN_FEW, hint.limit * FOREIGN)

@@ -62,9 +62,7 @@ class Ceiling:
         in_a_row: Suspicion ends with the next request that gets through, at whatever height.
     """
 
-    def __init__(
-        self, *, certain: float, hold_s: float, cut_every_s: float, in_a_row: bool = False
-    ) -> None:
+    def __init__(self, *, certain: float, hold_s: float, cut_every_s: float, in_a_row: bool = False) -> None:
         self.limit: float | None = None
         self.best = 0.0
         self.is_confirmed = False

@@ -78,9 +78,7 @@ class Crowd:
                 self._best = self._cap = self._cap + 1
                 self._above = 0
 
-    def judge(
-        self, in_flight: int, now: float, *, chance: float, pause_s: float, in_last_s: int
-    ) -> Verdict:
+    def judge(self, in_flight: int, now: float, *, chance: float, pause_s: float, in_last_s: int) -> Verdict:
         """Judge a refusal of a request that was one of so many; and so many got through in the second before."""
         if self._cap is None:
             self._in_last_s = in_last_s

@@ -18,16 +18,20 @@ from .crowd import Crowd
 from .ledger import Ledger
 
 START_PER_S = 10.0
+"""Slow enough that a limit of a few a second costs a few refusals, fast enough to be at 200 within a second."""
+
 DOUBLE_EVERY_S = 0.25
 """The rate doubles after so long, or after a round trip where that is longer."""
 
 USED = 0.6
-"""A rate is really used if so much of it was sent; of the first steps that is two requests of two and a half."""
+"""A rate is really used if so much of it was sent; of the first step that is two requests of two and a half."""
 
 TOO_FAST_TO_MATTER = 20_000.0
 """Requests a second beyond which nothing is spaced: no sender of ours gets there."""
 
 PERIODS_S = (1.0, 10.0, 60.0)
+"""The windows that are looked for. Longer ones are used up and waited for, with no more than a request a minute."""
+
 SHARE = 0.97
 """Of a limit that was found so much is used; the same as of one that is known."""
 
@@ -35,6 +39,9 @@ STRETCH = 1.02
 """A window is taken so much longer than it is: requests arrive later than they are sent, and not all by the same."""
 
 HOLD_S = 15.0
+"""How long a limit is kept before more is tried. A count is exact, so there is little to gain: with 15 s a minute has
+two probes, and 0.94 of a limit of 20/s is used where each costs a pause of a second."""
+
 HOLD_PER_PAUSE = 20.0
 """A probe that fails costs the pause it earns; so it may cost a twentieth."""
 
@@ -42,6 +49,8 @@ AGAIN = 1.25
 """Where too many at once was the reason the rate goes on at what got through, and a little more."""
 
 BELIEVED_S = 60.0
+"""How long refusals are put down to chance before that is tested again, by holding."""
+
 MEMORY = 40.0
 """The share of refusals is that of about so many requests."""
 
@@ -59,7 +68,6 @@ ROUNDED_S = 1.0
 
 CATCH_UP_S = 0.004
 """Timers are late by a millisecond or two; what they lose may be made up for."""
-
 
 LOOK_AGAIN_S = 0.05
 """When to ask again where only an answer makes room."""
@@ -119,7 +127,9 @@ class Finder:
             for period_s, window in self._windows.items()
             if (allowed := window.allowed(now)) is not None
         ]
-        return min(rates, default=self._open_per_s)
+        if self._open_per_s is not None and not (rates and self._grows):
+            rates.append(self._open_per_s)
+        return min(rates, default=None)
 
     def wait_s(self, now: float, in_flight: int) -> float:
         """Return 0 where one more request than so many may go, else how long until it may be asked again."""
@@ -218,8 +228,6 @@ class Finder:
         """Take back what was held for the reason that was found only now."""
         self.crowd.forgive()
         self._since_held = self._refused_since_held = 0
-        if self._open_per_s is not None and self._grows:
-            self._open_per_s = TOO_FAST_TO_MATTER
         for shorter_s, window in self._windows.items():
             if shorter_s < period_s:
                 window.restore()

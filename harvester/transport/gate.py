@@ -22,75 +22,19 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Sequence
 
-from aiolimiter import AsyncLimiter
-
 from harvester.clock import Clock
 from harvester.errors import ProviderError, RateLimitError
 from harvester.model import Rate
 
 from .announced import Announced
+from .closing import Closing
 from .finder import LOOK_AGAIN_S, START_PER_S, Finder, Sent
 from .hints import NOTHING, Hint
 from .ledger import Ledger
+from .pace import Pace
 
-SLOW_PER_S = 30.0
-"""Up to this rate a bucket of about one never lets too many into a second; above it timers are too coarse for one at a
-time, and a bucket of two at 0.95 never did (measured at a server that counts)."""
-
-CATCH_UP = 0.01
-MOST_CATCH_UP = 0.2
-"""A timer that is late loses its time for good in a bucket of one: 20 a second became 18.7 beside other work. So it
-holds a third of the margin more, at most a fifth of a request."""
-
-SLOW_SHARE = 0.97
-FAST_SHARE = 0.95
-UNNAMED_PAUSE_S = 0.1
-"""How long a refusal that names no wait closes the gate; twice as long each time that nothing got through between.
-
-Short, because the finder holds what was too much: the pause itself only has to be noticed. A tenth of 1,000 requests
-refused by chance costs ten seconds so, and a second each would cost two minutes."""
-
-LONGEST_UNNAMED_PAUSE_S = 60.0
-TRIAL_S = 5.0
-"""How long the others wait for the first request after a pause; one that takes longer says nothing of limits."""
-
-
-class Pace:
-    """The shortest limit, spaced evenly by aiolimiter's leaky bucket.
-
-    The bucket decides; when to look at it again is reckoned here, because waiting inside it spins under uvloop.
-
-    Args:
-        rate: The limit.
-        before: The pace whose place it takes: a new bucket is empty, and its first request comes no sooner for that.
-    """
-
-    def __init__(self, rate: Rate, before: Pace | None = None) -> None:
-        per_s = rate.per_second
-        burst, share = 1 + min(rate.limit * CATCH_UP, MOST_CATCH_UP), SLOW_SHARE
-        if per_s > SLOW_PER_S:
-            burst, share = max(2.0, per_s * CATCH_UP), FAST_SHARE
-        self._interval_s = 1 / (per_s * share)
-        self._spare_s = (burst - 1) * self._interval_s
-        self._bucket = AsyncLimiter(burst, burst * self._interval_s)
-        self._due_at = float("-inf") if before is None else before.next_at + self._spare_s
-
-    @property
-    def next_at(self) -> float:
-        """When the next request is due, had none been late."""
-        return self._due_at
-
-    def wait_s(self, now: float) -> float:
-        """Return 0 where a request may go, else how long until the bucket has leaked one."""
-        wait_s = self._due_at - self._spare_s - now
-        if wait_s <= 0 and self._bucket.has_capacity():
-            return 0.0
-        return max(wait_s, 0.001)
-
-    async def spend(self, now: float) -> None:
-        """Count a request; returns at once after `wait_s` was 0."""
-        self._due_at = max(self._due_at, now) + self._interval_s
-        await self._bucket.acquire()
+COUNTED_S = 10.0
+"""From so long a window on the shortest is counted too: what went before it was known is then more than the margin."""
 
 
 class Count:
@@ -126,52 +70,6 @@ class Count:
         self._answered_at.extend(now - age for age in ages_s)
 
 
-class Closing:
-    """Why nobody may send for a while: a refusal, or a window that is used up. Pure: time is an argument."""
-
-    def __init__(self) -> None:
-        self.until = 0.0
-        self._refused_at = float("-inf")
-        self._in_a_row = 0
-        self._is_trial = False
-        self._trial_at: float | None = None
-
-    def wait_s(self, now: float) -> float:
-        """Return 0 where a request may go, else how long until it may."""
-        if now < self.until:
-            return self.until - now
-        if self._is_trial and self._trial_at is not None and now < self._trial_at + TRIAL_S:
-            return LOOK_AGAIN_S
-        return 0.0
-
-    def spend(self, now: float) -> None:
-        """Count a request: the first after a pause is the one that the others wait for."""
-        if self._is_trial:
-            self._trial_at = now
-
-    def settle(self, sent_at: float, *, is_answer: bool) -> None:
-        """Let the others follow where the first got through."""
-        if not self._is_trial or self._trial_at is None or sent_at < self._trial_at:
-            return
-        self._trial_at = None
-        if is_answer:
-            self._is_trial, self._in_a_row = False, 0
-
-    def refused(self, named_s: float | None, sent_at: float, now: float) -> float:
-        """Close for what the refusal names, in full; return how long that is."""
-        if sent_at >= self._refused_at:
-            self._in_a_row += 1
-            self._refused_at = now
-        pause_s = named_s or min(UNNAMED_PAUSE_S * 2.0 ** min(self._in_a_row - 1, 16), LONGEST_UNNAMED_PAUSE_S)
-        self.close(now + pause_s)
-        self._is_trial, self._trial_at = True, None
-        return pause_s
-
-    def close(self, until: float) -> None:
-        """Close until then, or for as long as it was closed before."""
-        self.until = max(self.until, until)
-
-
 class Gate:
     """Who may send with one credential.
 
@@ -198,7 +96,8 @@ class Gate:
         self._announced = Announced(rate.period_s for rate in (*self._configured, *self._documented))
         self._finder: Finder | None = None
         self._set_rates()
-        if configured is None or configured:
+        is_unlimited = configured is not None and not configured
+        if not is_unlimited:
             self._finder = Finder(None if self._rates else START_PER_S)
 
     # What is asked.
@@ -252,12 +151,19 @@ class Gate:
 
     def sent(self) -> Sent:
         """Return what `settle` has to know of the request that was counted last."""
-        return Sent(self._clock.monotonic() if self._finder is None else self._finder.sent_at, self._in_flight)
+        return Sent(
+            self._clock.monotonic() if self._finder is None else self._finder.sent_at, self._in_flight
+        )
 
     # What is learnt.
 
     def settle(
-        self, sent: Sent | None = None, *, hint: Hint = NOTHING, error: ProviderError | None = None, is_lost: bool = False
+        self,
+        sent: Sent | None = None,
+        *,
+        hint: Hint = NOTHING,
+        error: ProviderError | None = None,
+        is_lost: bool = False,
     ) -> None:
         """Learn from an answer, or from there being none.
 
@@ -337,7 +243,11 @@ class Gate:
             documented = (*(rate for rate in documented if rate.period_s != announced.period_s), announced)
         self._rates = _strictest([*self._configured, *documented])
         self._pace = Pace(self._rates[0], self._pace) if self._rates else None
-        self._counts = [self._count(rate) for rate in self._rates[1:]]
+        self._counts = [
+            self._count(rate)
+            for rate in self._rates
+            if rate is not self._rates[0] or rate.period_s >= COUNTED_S
+        ]
 
     def _count(self, rate: Rate) -> Count:
         """Return the count of a window: the one that is kept already, or one of what was sent so far."""
@@ -350,7 +260,8 @@ class Gate:
         if self._finder is not None:
             self._finder.ledger.keep_s = max(self._finder.ledger.keep_s, rate.period_s)
             sent = self._finder.ledger.since(now - rate.period_s)
-            count.remember((now - at for at in sent[: len(sent) - self._in_flight]), now)
+            took_s = self._finder.crowd.latency_s
+            count.remember((max(now - at - took_s, 0.0) for at in sent[: len(sent) - self._in_flight]), now)
         return count
 
 

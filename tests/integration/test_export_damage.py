@@ -83,10 +83,10 @@ async def test_every_row_is_written_or_in_quarantine(
             wanted, nameless = truth(account), _nameless(account)
             assert_same_ids(out.ids(provider), wanted)
             whole = [line for line in out.quarantine(provider) if "field" not in line]
-            # Rows without an id that are the same to the byte, such as `[]`, cannot be told apart.
-            assert {line["raw"].encode() for line in whole} == set(nameless)
-            assert len(whole) == one.quarantined == len(set(nameless))
-            assert (one.written, one.quarantined + one.missing) == (len(wanted), len(nameless))
+            # Also rows without an id that are the same to the byte, such as `[]`, each have their line.
+            assert sorted(line["raw"].encode() for line in whole) == sorted(nameless)
+            assert len(whole) == one.quarantined == len(nameless)
+            assert (one.written, one.missing) == (len(wanted), 0)
             assert "row" in {gap.kind for gap in one.gaps}
     assert report.outcome == "gaps"
     assert_adds_up(report)

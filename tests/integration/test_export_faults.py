@@ -52,7 +52,9 @@ async def test_all_kinds_of_faults_together_cost_no_call(tmp_path: Path) -> None
     await _assert_exact(tmp_path, Faults(rates=rates), gzip=True)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind", [pytest.param("429", marks=pytest.mark.slow), *(kind for kind in KINDS if kind != "429")]
+)
 async def test_first_answer_of_all_may_be_a_fault(tmp_path: Path, kind: str) -> None:
     """Lists of agents and first pages are asked for again like any other."""
     rules = (FaultRule(kind, request=1), FaultRule(kind, request=2))

@@ -146,7 +146,7 @@ CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any], tuple[str, ...]]] = {
     "format": ({"format": "ndjson"}, {}, ("format", '"parquet"', '"ndjson"')),
     "shape": ({"shape": "native"}, {}, ("shape", '"unified"', '"native"')),
     "raw": ({"raw": False}, {}, ("raw", "true", "false")),
-    "filters": ({}, {"filters": {"status": "completed"}}, ("filters", "none", "status")),
+    "filters": ({}, {"filters": {"status": "completed"}}, ("filters", "was", "is now", "status")),
     "details": ({}, {"details": True}, ("details", "[]", "full")),
 }
 
@@ -342,6 +342,7 @@ def test_fresh_cut_short_again_and_again_goes_on(
     _assert_fresh_survives(tmp_path, sandbox, random.Random(seed), kills=9, number=signal.SIGKILL)
 
 
+@pytest.mark.slow
 def test_killed_fresh_is_put_right_by_a_plain_export(
     tmp_path: Path, serve: Callable[..., SandboxProcess]
 ) -> None:

@@ -28,6 +28,8 @@ from .exporting import (
     write_config,
 )
 
+SLOW = pytest.mark.slow
+
 
 def _assert_told(done: Done, code: int, *words: str, errors: int = 1) -> None:
     """One message, in words, with the right code."""
@@ -130,9 +132,9 @@ def test_broken_file_is_told_with_its_line(tmp_path: Path) -> None:
 OBSTACLES = (
     ("out", "ndjson", "director"),
     ("out/calls", "parquet", "calls"),
-    ("out/calls/talkover", "ndjson", "talkover"),
+    pytest.param("out/calls/talkover", "ndjson", "talkover", marks=SLOW),
     ("out/_harvester", "ndjson", "_harvester"),
-    ("out/_harvester/aside", "parquet", "aside"),
+    pytest.param("out/_harvester/aside", "parquet", "aside", marks=SLOW),
     ("out/_harvester/runs", "ndjson", "runs"),
 )
 
@@ -152,9 +154,6 @@ def test_file_where_a_folder_should_be_is_told(
     done = harvest(tmp_path, "export")
     assert done.code == 0, done.err
     assert_same_ids(Output(tmp_path / "out").ids(), truth(sandbox.world.account("talkover")))
-
-
-SLOW = pytest.mark.slow
 
 
 @pytest.mark.parametrize(
@@ -277,7 +276,15 @@ def finished(tmp_path_factory: pytest.TempPathFactory, sandbox: SandboxProcess) 
     return folder
 
 
-@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "garbage",
+        "scribble",
+        "newer",
+        *(pytest.param(name, marks=SLOW) for name in ("cut", "another", "headless")),
+    ],
+)
 def test_corrupt_journal_is_told_and_left_alone(tmp_path: Path, finished: Path, damage: str) -> None:
     """Exit code 1, which file and the way out; journal and segments stay as they are, with `--fresh` too."""
     folder = tmp_path / "copy"

@@ -139,7 +139,9 @@ def _assert_survives(folder: Path, sandbox: SandboxProcess, dice: random.Random,
     _assert_finished(folder, harvest(folder, "export"), sandbox)
 
 
-@pytest.mark.parametrize(("file_format", "shape"), [("parquet", "unified"), ("ndjson", "native")])
+@pytest.mark.parametrize(
+    ("file_format", "shape"), [("parquet", "unified"), pytest.param("ndjson", "native", marks=SLOW)]
+)
 def test_kill_anywhere_loses_and_doubles_nothing(
     tmp_path: Path, serve: Callable[..., SandboxProcess], file_format: str, shape: str
 ) -> None:
@@ -217,6 +219,6 @@ def test_page_that_is_not_in_the_journal_is_asked_for_again(
     with closing(sqlite3.connect(journal, isolation_level=None)) as db:
         assert db.execute("DELETE FROM answer WHERE page = 0").rowcount == 1
         assert db.execute("SELECT count(*) FROM answer").fetchone()[0] > 0
-    done = harvest(tmp_path, "export", longest_s=20)
+    done = harvest(tmp_path, "export", longest_s=10)
     assert done.code == 0, done.err
     assert_same_ids(Output(tmp_path / "out").ids(), truth(sandbox.world.account("agentvoice")))

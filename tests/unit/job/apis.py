@@ -82,8 +82,8 @@ class Api:
 
     def __call__(self, target: Target, request: Request) -> Response | ProviderError:
         self.asked.append(request)
-        if self.fault is not None and (found := self.fault(target, request, len(self.asked))) is not None:
-            return found
+        if self.fault is not None and (answer := self.fault(target, request, len(self.asked))) is not None:
+            return answer
         query = dict(request.query)
         if request.path.endswith("/agents"):
             return self._page([(agent, None) for agent in sorted(self.agents)], query, 0)

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from harvester.errors import HeldError, ProviderError, TransportError, UsageError
+from harvester.errors import HeldError, OutputError, ProviderError, TransportError, UsageError
 from harvester.job.report import Report, Tally
 from harvester.journal import Journal
-from harvester.model import Rate, Request, Response
-from harvester.testing import reply
+from harvester.model import Rate, Request, Response, Segment, SegmentKind
+from harvester.testing import MemoryOutput, MemorySink, reply
 from harvester.transport.base import Target
 
 from .apis import UNTIL, Api, Bench, source
@@ -216,7 +216,9 @@ async def test_changed_job_is_refused(bench: Callable[..., Bench]) -> None:
     b = bench(sales=Api("bimpe", {"a": named("a", 5)}))
     await b.export(source(filters={"status": "ended"}))
     asked = len(b.transport.sent)
-    with pytest.raises(UsageError, match=r"filters was \(status = ended\), is now \(search = \(not shown\), status") as caught:
+    with pytest.raises(
+        UsageError, match=r"filters was \(status = ended\), is now \(search = \(not shown\), status"
+    ) as caught:
         await b.export(source(filters={"status": "ended", "search": "+15550100"}))
     assert "--out" in str(caught.value)
     assert "--fresh" in str(caught.value)
@@ -581,3 +583,92 @@ async def test_look_at_the_end_of_a_part_is_made_anew_after_a_stop(bench: Callab
     report = await b.export(one, concurrency=1)
     assert report.outcome == "complete"
     assert sorted(b.ids()) == sorted(ids(named("a", 3_500)[1_000:1_450]))
+
+
+# What stands between runs.
+
+
+class Unsealable(MemoryOutput):
+    """An output that takes rows and cannot make a segment of them."""
+
+    def __call__(self, source: str, kind: SegmentKind) -> MemorySink:
+        class Sink(MemorySink):
+            async def seal(self, name: str) -> Segment:
+                raise OutputError(f"{name} cannot be made durable")
+
+        return Sink(self, source, kind)
+
+
+async def test_answers_are_not_asked_for_again_where_no_segment_could_be_made(
+    bench: Callable[..., Bench],
+) -> None:
+    """What came before the output failed is in the journal: the next run writes it without a request."""
+    api = Api("talkover", {"a": named("a", 950)})
+    b = bench(sales=api)
+    memory, b.output = b.output, Unsealable()
+    with pytest.raises(OutputError):
+        await b.export(source("talkover"))
+    b.output, asked = memory, len(api.asked)
+    report = await b.export(source("talkover"))
+    assert (report.outcome, report.totals.written, len(set(b.ids()))) == ("complete", 950, 950)
+    assert len(api.asked) == asked == 10
+
+
+async def test_agents_are_listed_to_the_end(bench: Callable[..., Bench]) -> None:
+    """More agents than fit a page are all asked, by their names."""
+    b = bench(sales=Api("bimpe", {f"a{n:03}": named(f"a{n:03}-", 1) for n in range(230)}))
+    report = await b.export(source())
+    assert (report.outcome, len(set(b.ids()))) == ("complete", 230)
+    assert len(report.sources[0].agents) == 230
+
+
+async def test_damaged_answer_is_asked_for_again(bench: Callable[..., Bench]) -> None:
+    """What cannot be read in the journal any more is fetched anew, and nothing is lost or doubled."""
+    api = Api("talkover", {"a": named("a", 950)})
+    b = bench(sales=api)
+    memory, b.output = b.output, Unsealable()
+    with pytest.raises(OutputError):
+        await b.export(source("talkover"), concurrency=1)
+    for path in (b.root / "_harvester" / "answers").glob("*"):
+        path.write_bytes(path.read_bytes()[:-10])
+    b.output, asked = memory, len(api.pages)
+    report = await b.export(source("talkover"))
+    assert (report.outcome, report.totals.written) == ("complete", 950)
+    assert len(b.ids()) == len(set(b.ids())) == 950
+    assert len(api.pages) > asked
+
+
+async def test_rows_without_an_id_are_counted_once_over_runs(bench: Callable[..., Bench]) -> None:
+    """A bad row that an earlier run quarantined is known, and its gap is named again with the same counts."""
+    rows: list[dict[str, object]] = [
+        {"id": f"c{n}", "created_at": "2026-03-01T00:00:00Z"} for n in range(149)
+    ]
+    rows.insert(50, {"no": "id"})
+
+    def fault(_target: Target, request: Request, _number: int) -> Answer:
+        page = int(dict(request.query)["page"])
+        told = {"total": 150, "current_page": page, "per_page": 100, "last_page": 2}
+        return reply({"data": rows[(page - 1) * 100 : page * 100], "pagination": told})
+
+    b = bench(sales=Api("talkover", {}, fault=fault))
+    for _ in range(3):
+        report = await b.export(source("talkover"))
+        assert (report.outcome, report.totals.written, report.totals.quarantined) == ("gaps", 149, 1)
+        assert_adds_up(report)
+    assert (len(b.ids()), len(b.output.quarantined("sales"))) == (149, 1)
+
+
+async def test_agent_that_goes_while_it_is_walked_is_a_gap(bench: Callable[..., Bench]) -> None:
+    """What came of an agent before it was gone is kept; the agent is one gap."""
+    api = Api("bimpe", {"a": named("a", 900), "b": named("b", 50)})
+    b = bench(sales=api)
+
+    def fault(_target: Target, request: Request, _number: int) -> Answer:
+        is_late = request.agent_id == "a" and int(dict(request.query)["page"]) > 3
+        return reply({"message": "gone"}, status=404) if is_late else None
+
+    api.fault = fault
+    report = await b.export(source(), concurrency=6)
+    assert (report.outcome, [gap.kind for gap in report.sources[0].gaps]) == ("gaps", ["agent"])
+    assert report.totals.written == len(b.ids()) == len(set(b.ids()))
+    assert 50 + 100 <= len(b.ids()) <= 50 + 300

@@ -19,6 +19,7 @@ import msgspec
 from harvester.errors import RateLimitError
 from harvester.model import Rate
 from harvester.testing import FakeClock
+from harvester.transport.finder import Sent
 from harvester.transport.gate import Gate
 from harvester.transport.hints import NOTHING, Hint
 
@@ -82,7 +83,8 @@ class Window:
 class Server(msgspec.Struct, kw_only=True):
     """What one key may ask, how long it takes, and how a refusal says so.
 
-    `latency_s` is what the server takes and `way_s` each way; `jitter` is the share of both that varies. `serves` requests at once and queues the rest, 0 for any number.
+    `latency_s` is what the server takes and `way_s` each way; `jitter` is the share of both that varies. `serves`
+    requests at once and queues the rest, 0 for any number.
     `headers` are about the first limit.
     """
 
@@ -143,6 +145,15 @@ class ClockLoop(asyncio.SelectorEventLoop):
         return self._fake_clock.monotonic()
 
 
+class Flight(msgspec.Struct):
+    """A request on its way there, or its answer on its way back."""
+
+    sent: Sent
+    is_back: bool = False
+    wait_s: float = 0.0
+    hint: Hint = NOTHING
+
+
 class Play:
     """Plays a number of requests through.
 
@@ -170,7 +181,7 @@ class Play:
         self._dice = random.Random(seed)
         self._clock = FakeClock()
         self._windows = [Window(limit, begins_at=server.begins_at) for limit in server.limits]
-        self._events: list[tuple[float, int, str, object]] = []
+        self._events: list[tuple[float, int, Flight | None]] = []
         self._number = 0
         self._open = 0
         self._busy_until: list[float] = [0.0] * server.serves
@@ -187,24 +198,24 @@ class Play:
         played, clock = self.played, self._clock
         self._send()
         while self._events and clock.monotonic() < longest_s:
-            at, _, what, it = heapq.heappop(self._events)
+            at, _, flight = heapq.heappop(self._events)
             clock.advance(max(at - clock.monotonic(), 0.0))
-            if what == "arrive":
-                self._arrive(it, at)
-            elif what == "answer":
-                self._answer(it)
-            elif at < self._look_at:
-                continue
-            else:
+            if flight is None:
+                if at < self._look_at:
+                    continue
                 self._look_at = math.inf
-            if what != "arrive":
-                self._send()
+            elif flight.is_back:
+                self._answer(flight)
+            else:
+                self._arrive(flight, at)
+                continue
+            self._send()
         played.elapsed_s = clock.monotonic()
         return played
 
-    def _push(self, at: float, what: str, it: object = None) -> None:
+    def _push(self, at: float, flight: Flight | None = None) -> None:
         self._number += 1
-        heapq.heappush(self._events, (at, self._number, what, it))
+        heapq.heappush(self._events, (at, self._number, flight))
 
     def _send(self) -> None:
         gate, now = self.played.gate, self._clock.monotonic()
@@ -213,7 +224,7 @@ class Play:
                 look_at = now + max(wait_s, 0.001)
                 if look_at != self._look_at:
                     self._look_at = look_at
-                    self._push(look_at, "look")
+                    self._push(look_at)
                 return
             self._left -= 1
             self._in_flight += 1
@@ -224,13 +235,13 @@ class Play:
                 pass
             else:  # pragma: no cover - an open gate does not wait
                 raise AssertionError("the gate waits")
-            self._push(now + self._on_the_way(), "arrive", gate.sent())
+            self._push(now + self._on_the_way(), Flight(gate.sent()))
 
     def _on_the_way(self) -> float:
         server = self._server
         return server.way_s * (1 + server.jitter * self._dice.uniform(-1, 1))
 
-    def _arrive(self, sent: object, now: float) -> None:
+    def _arrive(self, flight: Flight, now: float) -> None:
         server = self._server
         self._open += 1
         wait_s = max((window.wait_s(now) for window in self._windows), default=0.0)
@@ -241,34 +252,43 @@ class Play:
             for window in self._windows:
                 window.take(now)
         self.played.arrivals.append((now, wait_s > 0))
-        hint = NOTHING
         if server.headers:
-            hint = self._windows[0].hint(now)
+            flight.hint = self._windows[0].hint(now)
         took_s = server.latency_s * (1 + server.jitter * self._dice.uniform(-1, 1))
         done = now + took_s
         if self._busy_until:
             free = heapq.heappop(self._busy_until)
             done = max(free, now) + took_s
             heapq.heappush(self._busy_until, done)
-        self._push(done + self._on_the_way(), "answer", (sent, wait_s, hint))
+        flight.wait_s, flight.is_back = wait_s, True
+        self._push(done + self._on_the_way(), flight)
 
-    def _answer(self, it: object) -> None:
-        sent, wait_s, hint = it  # type: ignore[misc]
+    def _answer(self, flight: Flight) -> None:
         self._open -= 1
         self._in_flight -= 1
         played, error = self.played, None
-        if wait_s:
-            named = math.ceil(wait_s) if self._server.names_wait else None
-            error = RateLimitError("too many", status=429, retry_after_s=named)
-            if named is None and hint.remaining == 0:
-                error.retry_after_s = hint.reset_s
+        if flight.wait_s:
+            named_s = float(math.ceil(flight.wait_s)) if self._server.names_wait else None
+            if named_s is None and flight.hint.remaining == 0:
+                named_s = flight.hint.reset_s
+            error = RateLimitError("too many", status=429, retry_after_s=named_s)
             played.refused += 1
             self._left += 1
         else:
             played.accepted += 1
-        played.gate.settle(sent, hint=hint, error=error)
+        played.gate.settle(flight.sent, hint=flight.hint, error=error)
 
 
-def play(server: Server, requests: int, **told: object) -> Played:
+def play(
+    server: Server,
+    requests: int,
+    *,
+    concurrency: int = 32,
+    configured: Sequence[Rate] | None = None,
+    documented: Sequence[Rate] = (),
+    seed: int = 0,
+) -> Played:
     """Play a number of requests through; see Play."""
-    return Play(server, requests, **told).run()  # type: ignore[arg-type]
+    return Play(
+        server, requests, concurrency=concurrency, configured=configured, documented=documented, seed=seed
+    ).run()

@@ -98,7 +98,7 @@ class Gate:
         self._set_rates()
         is_unlimited = configured is not None and not configured
         if not is_unlimited:
-            self._finder = Finder(None if self._rates else START_PER_S)
+            self._finder = Finder(None if self._configured or self._documented else START_PER_S)
 
     # What is asked.
 

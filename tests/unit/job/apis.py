@@ -112,7 +112,7 @@ class Api:
         return unquote(parts[parts.index("agents") + 1]) if "agents" in parts else None
 
     def _is_in(self, call: Call, query: dict[str, str]) -> bool:
-        if call.at is None:
+        if call.at is None or not query.keys() & {"date_from", "date_to", "from", "to"}:
             return True
         day, stamp = call.at.date().isoformat(), call.at.strftime("%Y-%m-%dT%H:%M:%SZ")
         return query.get("date_from", "") <= day <= query.get("date_to", "9") and query.get(

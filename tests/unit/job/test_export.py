@@ -540,7 +540,7 @@ async def test_part_of_a_long_list_is_whole_though_cut_short_while_it_moves(
     bench: Callable[..., Bench], number: int
 ) -> None:
     """A range found by bisection, stopped anywhere, and a list that moved until the next run: nothing is lost."""
-    api = Api("bimpe", {"a": named("a", 3_500)})
+    api = Api("bimpe", {"a": named("a", 2_800)})
     b = bench(sales=api)
     one = source(agents=("a",), since=moment(1_000), until=moment(1_450))
     api.fault = stop_at(b, number)
@@ -548,16 +548,16 @@ async def test_part_of_a_long_list_is_whole_though_cut_short_while_it_moves(
     api.fault = None
     rows = api.agents["a"]
     del rows[0]
-    rows.append(Call("late", moment(3_500)))
+    rows.append(Call("late", moment(2_800)))
     report = await b.export(one, concurrency=2)
     assert {first.outcome, report.outcome} <= {"interrupted", "complete"}
-    assert sorted(b.ids()) == sorted(ids(named("a", 3_500)[1_000:1_450]))
+    assert sorted(b.ids()) == sorted(ids(named("a", 2_800)[1_000:1_450]))
     assert_adds_up(report)
 
 
 async def test_look_at_the_end_of_a_part_is_made_anew_after_a_stop(bench: Callable[..., Bench]) -> None:
     """What shows at the end of a pass that the list moved is not taken for what was seen at its beginning."""
-    api = Api("bimpe", {"a": named("a", 3_500)})
+    api = Api("bimpe", {"a": named("a", 2_800)})
     b = bench(sales=api)
     rows, looked = api.agents["a"], [0]
 
@@ -566,12 +566,12 @@ async def test_look_at_the_end_of_a_part_is_made_anew_after_a_stop(bench: Callab
         if (
             query.get("page") == "13"
             and query["limit"] == "100"
-            and len(rows) == 3_500
+            and len(rows) == 2_800
             and rows[0].id == "a0"
         ):
             del rows[0]
-            rows.append(Call("late", moment(3_500)))
-        if (query.get("page"), query["limit"]) == ("3500", "1"):
+            rows.append(Call("late", moment(2_800)))
+        if (query.get("page"), query["limit"]) == ("2800", "1"):
             looked[0] += 1
             if looked[0] == 2 and b.harvester is not None:
                 b.harvester.stop()
@@ -582,7 +582,7 @@ async def test_look_at_the_end_of_a_part_is_made_anew_after_a_stop(bench: Callab
     api.fault = None
     report = await b.export(one, concurrency=1)
     assert report.outcome == "complete"
-    assert sorted(b.ids()) == sorted(ids(named("a", 3_500)[1_000:1_450]))
+    assert sorted(b.ids()) == sorted(ids(named("a", 2_800)[1_000:1_450]))
 
 
 # What stands between runs.

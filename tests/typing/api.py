@@ -1,0 +1,48 @@
+"""The public face as a user writes it: type-checked, never run."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import harvester
+
+
+def load(path: Path) -> harvester.Config:
+    return harvester.load_config(
+        path.read_text(), folder=path.parent, environ=os.environ, now=datetime.now(UTC)
+    )
+
+
+async def nightly(config: harvester.Config) -> list[str]:
+    async with harvester.Harvester(config) as h:
+        report: harvester.Report = await h.export()
+        progress: list[harvester.SourceProgress] = h.progress()
+        h.stop("enough")
+    rates = [row.rate for row in progress]
+    assert all(rate >= 0.0 for rate in rates)
+    gaps: list[harvester.Gap] = [gap for source in report.sources for gap in source.gaps]
+    return [gap.message for gap in gaps if not gap.final]
+
+
+async def careful(config: harvester.Config) -> None:
+    try:
+        async with harvester.Harvester(config) as h:
+            await h.export(fresh=True)
+    except harvester.UsageError as error:
+        problems: tuple[str, ...] = error.problems
+        raise SystemExit("\n".join(problems)) from error
+    except (harvester.HeldError, harvester.OutputError, harvester.JournalError):
+        raise
+
+
+def by_hand() -> harvester.Config:
+    source = harvester.Source(
+        name="sales",
+        provider="talkover",
+        base_url="http://127.0.0.1:8800/talkover",
+        credentials={"token": harvester.Secret("sandbox")},
+        rates=(harvester.Rate(10, 1.0),),
+    )
+    return harvester.Config(output=harvester.Output(path=Path("out")), sources=(source,))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -126,34 +126,42 @@ class Harvester:
             journal, files, config.sources, wish, is_fresh=is_fresh, run_id=run_id, now=started_at
         )
         await journal.run(Store.begin_run, run_id, "export", started_at)
-        sent, received = open_queue()
-        fetcher = self._fetcher()
-        shared = Shared(fetcher, journal, IdStore(journal), sent, self._clock)
-        lanes = [
-            self._lane(account, jobs[account.source.name], shared, sink, run_id)
-            for account in self._accounts()
-        ]
-        for lane in lanes:
-            await lane.start()
-        self._progress = Progress(lanes, self._clock)
-        self._run = Run(
-            lanes,
-            fetcher=fetcher,
-            writer=Writer(journal, run_id, files),
-            journal=journal,
-            clock=self._clock,
-            max_in_flight=config.concurrency,
-            hooks=self._hooks,
-        )
-        if self._is_stopped:
-            self._run.stop()
-        await self._run.carry_out(sent, received)
+        lanes = await self._carry_out(journal, files, jobs, sink, run_id)
         report = await self._report(journal, lanes, run_id, started_at, self._clock.monotonic() - started)
         await journal.run(Store.end_run, run_id, report.outcome, report.finished_at)
         if report.outcome != "interrupted":
             await journal.run(Store.close_round)
         await anyio.to_thread.run_sync(_keep_report, output.path, report)
         return report
+
+    async def _carry_out(
+        self, journal: Journal, files: Files, jobs: Mapping[str, Job], sink: SinkFactory, run_id: str
+    ) -> list[Lane]:
+        """Run every source to its end; return the lanes, with what became of them."""
+        fetcher = self._fetcher()
+        sent, received = open_queue()
+        with sent, received:
+            shared = Shared(fetcher, journal, IdStore(journal), sent, self._clock)
+            lanes = [
+                self._lane(account, jobs[account.source.name], shared, sink, run_id)
+                for account in self._accounts()
+            ]
+            for lane in lanes:
+                await lane.start()
+            self._progress = Progress(lanes, self._clock)
+            self._run = Run(
+                lanes,
+                fetcher=fetcher,
+                writer=Writer(journal, run_id, files),
+                journal=journal,
+                clock=self._clock,
+                max_in_flight=self.config.concurrency,
+                hooks=self._hooks,
+            )
+            if self._is_stopped:
+                self._run.stop()
+            await self._run.carry_out(sent, received)
+        return lanes
 
     def stop(self, reason: str = "") -> None:
         """End a running export: what was fetched is written and committed, and `export` returns its report.

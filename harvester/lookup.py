@@ -23,7 +23,9 @@ U = TypeVar("U")
 
 AT_ONCE = 16
 """Sources that are asked at the same time."""
+
 PAGE_SIZE = 100
+"""Rows of a page: of the lists of agents read here, and of the calls that a plan reckons with."""
 
 
 class CheckRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,7 +67,7 @@ class PlanRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def check(accounts: Sequence[Account], transport: Transport, clock: Clock) -> list[CheckRow]:
-    """Ask each source its cheapest question, once."""
+    """Ask each source its cheapest question, once; a row a source, in their order."""
     return await _each(accounts, lambda account: _check(account, transport, clock))
 
 
@@ -92,24 +94,23 @@ async def _check(account: Account, transport: Transport, clock: Clock) -> CheckR
 def _skew_s(response: Response) -> float | None:
     try:
         there = parsedate_to_datetime(response.headers.get("Date", ""))
-    except (ValueError, TypeError):
+        return round((there - response.received_at).total_seconds())
+    except (ValueError, TypeError):  # none, or one without a zone
         return None
-    return round((there - response.received_at).total_seconds())
 
 
 def _limits(account: Account, response: Response | None) -> str:
-    known = ", ".join(_rate_text(rate) for rate in account.gate.rates) or "none known"
+    known = ", ".join(map(str, account.gate.rates)) or "none known"
     announced = None if response is None else read_hint(response.headers, response.received_at).limit
     return known if announced is None else f"{known}; announced: {announced}"
 
 
-def _rate_text(rate: Rate) -> str:
-    names = {1.0: "s", 60.0: "min", 3600.0: "h", 86400.0: "day"}
-    return f"{rate.limit}/{names.get(rate.period_s, f'{rate.period_s:g}s')}"
-
-
 async def agents(accounts: Sequence[Account], fetcher: Fetcher) -> list[AgentRow]:
-    """List the agents of each source; one whose provider has no such list shows those of its config."""
+    """List the agents of each source; one whose provider has no such list shows those of its config.
+
+    Raises:
+        ProviderError: A list did not come.
+    """
     listed = await _each(accounts, lambda account: _agents_of(account, fetcher))
     return [
         AgentRow(source=account.source.name, agent_id=agent.id, agent_name=agent.name)
@@ -144,7 +145,11 @@ async def list_agents(account: Account, fetcher: Fetcher) -> AsyncIterator[Agent
 
 
 async def plan(accounts: Sequence[Account], fetcher: Fetcher, now: datetime) -> list[PlanRow]:
-    """Ask for one row of each agent's list, and reckon from its total."""
+    """Ask for one row of each agent's list, and reckon from its total.
+
+    Raises:
+        ProviderError: A list did not come.
+    """
     rows = await _each(accounts, lambda account: _plan(account, fetcher, now))
     return [row for source in rows for row in source]
 
@@ -189,7 +194,7 @@ def _seconds(requests: int | None, rates: Sequence[Rate]) -> float | None:
 
 
 async def _each(items: Sequence[T], ask: Callable[[T], Awaitable[U]]) -> list[U]:
-    """Ask for all items, some at once; their answers in the items' order."""
+    """Ask for all items, some at once; their answers in the items' order. The first error ends it."""
     answers: dict[int, U] = {}
     limiter = anyio.CapacityLimiter(AT_ONCE)
     failed: list[Exception] = []
@@ -198,7 +203,7 @@ async def _each(items: Sequence[T], ask: Callable[[T], Awaitable[U]]) -> list[U]
         async with limiter:
             try:
                 answers[index] = await ask(item)
-            except ProviderError as error:
+            except Exception as error:  # noqa: BLE001 - raised below, outside the group that would wrap it
                 failed.append(error)
                 tasks.cancel_scope.cancel()
 

@@ -47,11 +47,17 @@ class Secret:
         raise TypeError("a credential is not serialised")
 
 
+_PERIODS = {1.0: "s", 60.0: "min", 3600.0: "h", 86400.0: "day"}
+
+
 class Rate(msgspec.Struct, frozen=True):
-    """At most `limit` requests in any `period_s` seconds."""
+    """At most `limit` requests in any `period_s` seconds; as text it is what a config says, such as `100/min`."""
 
     limit: int
     period_s: float
+
+    def __str__(self) -> str:
+        return f"{self.limit}/{_PERIODS.get(self.period_s, f'{self.period_s:g}s')}"
 
     @property
     def per_second(self) -> float:

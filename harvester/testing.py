@@ -249,7 +249,7 @@ class MemorySink:
     ) -> None:
         self.output = output or MemoryOutput()
         self._source = source
-        self._kind = kind
+        self._kind: SegmentKind = kind
         self._is_closed = False
         self._clear()
 

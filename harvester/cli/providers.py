@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from harvester.model import Rate
 from harvester.providers import PROVIDERS
 from harvester.providers.base import Capabilities
 
@@ -13,7 +12,6 @@ EXAMPLES = ("harvester providers", "harvester providers --json")
 
 _COLUMNS = ("provider", "credentials", "filters", "range by", "details", "recordings", "limits", "address")
 _WAYS = {"none": "none", "list": "in the list", "request": "a request a call", "detail": "in the detail"}
-_UNITS = {1.0: "s", 60.0: "min", 3600.0: "h", 86400.0: "day"}
 
 
 def command(*, _config: Unread = None, as_json: AsJson = False) -> int:
@@ -37,13 +35,6 @@ def _cells(one: Capabilities) -> tuple[object, ...]:
     groups = f" ({', '.join(one.detail_groups)})" if one.detail_groups else ""
     return (
         one.name, ", ".join(one.credentials), ", ".join(one.filters), one.range_by,
-        _WAYS[one.details] + groups, _WAYS[one.recordings], limits(one.rates), one.base_url,
+        _WAYS[one.details] + groups, _WAYS[one.recordings], ", ".join(map(str, one.rates)) or "not published",
+        one.base_url,
     )  # fmt: skip
-
-
-def limits(rates: tuple[Rate, ...]) -> str:
-    """Return limits as a config writes them."""
-    return (
-        ", ".join(f"{one.limit}/{_UNITS.get(one.period_s, f'{one.period_s:g}s')}" for one in rates)
-        or "not published"
-    )

@@ -12,6 +12,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -211,4 +212,5 @@ async def _pass_on_signals(child: anyio.abc.Process) -> None:
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async for number in signals:
             if number == signal.SIGTERM:
-                child.send_signal(number)
+                with suppress(ProcessLookupError):  # it has just ended
+                    child.send_signal(number)

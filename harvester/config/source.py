@@ -155,12 +155,12 @@ class SourceReader:
 
     def _recordings(self, table: Table, can: Capabilities) -> bool:
         wanted = self._wish(
-            table, "recordings", read_flag, False, lambda asked: refuse_recordings(can, asked)
+            table, "recordings", read_flag, False, lambda asked: refuse_recordings(can, is_asked=asked)
         )
         option = self._options.recordings if table.is_used else None
         if option is None:
             return wanted
-        return option and self._reaches(table, "--recordings", refuse_recordings(can, True))
+        return option and self._reaches(table, "--recordings", refuse_recordings(can, is_asked=True))
 
     def _wish(
         self,

@@ -37,9 +37,9 @@ def refuse_details(can: Capabilities, groups: tuple[str, ...]) -> str | None:
     )
 
 
-def refuse_recordings(can: Capabilities, asked: bool) -> str | None:
+def refuse_recordings(can: Capabilities, *, is_asked: bool) -> str | None:
     """Return why a provider cannot give recordings, None where it can or is not asked."""
-    return f"{can.title} documents no recordings" if asked and can.recordings == "none" else None
+    return f"{can.title} documents no recordings" if is_asked and can.recordings == "none" else None
 
 
 def refuse_filter(provider: Provider, name: str, value: str) -> str | None:

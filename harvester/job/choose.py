@@ -40,9 +40,12 @@ async def choose_jobs(
 
     Raises:
         UsageError: A source asks for another job than the output holds; both are shown, and nothing was begun.
+        OutputError: There are files of a source that has no job here.
     """
     known = {source.name: await journal.run(Store.jobs, source.name) for source in sources}
     specs = {source.name: spec_of(source, wish) for source in sources}
+    for name in (name for name, jobs in known.items() if not jobs):
+        await files.refuse_strangers(name)
     if not is_fresh:
         problems = [problem for name in known for problem in _differences(name, known[name], specs[name])]
         if problems:

@@ -132,7 +132,8 @@ class Lane:
             return [None]
         agents = sorted(self._names)
         begun, new = windows_left(agents, self.wanted, list(self.stored.values()))
-        return agents if self.job.is_listed and (begun or not new) else None
+        is_enough = self.job.is_listed and bool(agents) and bool(begun or not new)
+        return agents if is_enough else None
 
     def _list_agents(self, page: int) -> None:
         self._is_listing = True

@@ -15,6 +15,7 @@ import anyio.to_thread
 import msgspec
 from anyio.streams.memory import MemoryObjectReceiveStream
 
+from harvester.errors import OutputError
 from harvester.journal import AnswerKey, Commit, Journal, Store, StoredWindow
 from harvester.model import NativeRows, Quarantined, Segment
 from harvester.record import Record
@@ -229,9 +230,26 @@ class Files:
         known = await self._journal.run(Store.lying_aside)
         await self.remove(await anyio.to_thread.run_sync(_strangers, self._root, known))
 
+    async def refuse_strangers(self, source: str) -> None:
+        """Refuse to write beside calls that the journal knows nothing of: they would be there twice.
+
+        Raises:
+            OutputError: There are such files.
+        """
+        folder = self._root / "calls" / source
+        if await anyio.to_thread.run_sync(_has_files, folder):
+            raise OutputError(
+                f"calls/{source} holds files, but the journal knows no job of this source; move them away, or choose "
+                "another folder with --out"
+            )
+
     async def remove(self, paths: Sequence[str]) -> None:
         """Remove files of the output; those already gone are fine."""
         await anyio.to_thread.run_sync(_remove, self._root, paths)
+
+
+def _has_files(folder: Path) -> bool:
+    return folder.is_dir() and any(folder.iterdir())
 
 
 def _strangers(root: Path, known: set[str]) -> list[str]:

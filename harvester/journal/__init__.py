@@ -97,18 +97,19 @@ class Journal:
 
         def open_here() -> tuple[Store, Lock]:
             folder = root / FOLDER
+            lock: Lock | None = None
             try:
                 folder.mkdir(parents=True, exist_ok=True)
                 lock = Lock(folder / "lock", holder=holder)
-            except OSError as error:
-                raise OutputError(
-                    f"{error.filename or folder} cannot be written: {error.strerror}; mend that, or choose another "
-                    "folder with --out"
-                ) from error
-            try:
                 return Store(folder), lock
-            except BaseException:
-                lock.close()
+            except BaseException as error:
+                if lock is not None:
+                    lock.close()
+                if isinstance(error, OSError):
+                    raise OutputError(
+                        f"{error.filename or folder} cannot be written: {error.strerror}; mend that, or choose another "
+                        "folder with --out"
+                    ) from error
                 raise
 
         try:
@@ -128,6 +129,8 @@ class Journal:
         call = asyncio.get_running_loop().run_in_executor(
             self._executor, lambda: method(self._store, *args, **options)
         )
+        # Whoever waits may be gone by then; an error is still looked at, so that asyncio does not report it as lost.
+        call.add_done_callback(lambda done: done.cancelled() or done.exception())
         try:
             return await asyncio.shield(call)
         except (sqlite3.OperationalError, OSError) as error:

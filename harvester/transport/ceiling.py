@@ -32,8 +32,15 @@ CERTAIN = 0.05
 SURE = 0.002
 """The same where being wrong costs more."""
 
-MIXED_UP = 0.98
-"""Arrivals shift by milliseconds on the way, so that a count of many is not exact."""
+MIXED_UP = 0.02
+MIXED_UP_FEW = 0.06
+"""Arrivals shift by milliseconds on the way, so that a count is not exact: of many by 2 %, and one of fewer than fifty
+by one, but for the smallest."""
+
+
+def reaches(height: float, other: float) -> bool:
+    """Return whether a height is as high as another, as far as can be told."""
+    return height >= other - max(other * MIXED_UP, min(other * MIXED_UP_FEW, 1))
 
 
 class Verdict(Enum):
@@ -89,7 +96,7 @@ class Ceiling:
 
     def is_at(self, height: float) -> bool:
         """Return whether a height is that which is held, or above."""
-        return self.limit is not None and height >= self.limit * MIXED_UP
+        return self.limit is not None and reaches(height, self.limit)
 
     def is_empty(self, height: float) -> bool:
         """Return whether a height is next to nothing beside what has worked."""
@@ -143,9 +150,9 @@ class Ceiling:
         return self._cut(height, now)
 
     def _suspect(self, height: float, now: float, chance: float, pause_s: float) -> Verdict:
-        if height < max(self.best * MIXED_UP, 1):
+        if height < 1 or not reaches(height, self.best):
             return Verdict.NOT_MINE
-        self._strikes = self._strikes + 1 if height >= self._refused_at * MIXED_UP else 1
+        self._strikes = self._strikes + 1 if reaches(height, self._refused_at) else 1
         self._refused_at = height
         if chance**self._strikes > self._certain:
             return Verdict.MAYBE

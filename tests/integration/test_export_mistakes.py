@@ -12,12 +12,16 @@ from typing import Any
 
 import pytest
 
+from harvester.errors import OutputError
+from harvester.sandbox import SandboxConfig, open_sandbox
+
 from .exporting import (
     Done,
     Output,
     SandboxProcess,
     assert_same_ids,
     document,
+    export,
     four,
     harvest,
     requests_of,
@@ -306,3 +310,16 @@ def test_way_out_of_a_corrupt_journal_is_another_output(tmp_path: Path, finished
     done = harvest(folder, "export", "--out", "elsewhere")
     assert done.code == 0, done.err
     assert sorted(Output(folder / "elsewhere").ids()) == sorted(Output(folder / "out").ids())
+
+
+async def test_calls_without_their_journal_are_refused(tmp_path: Path) -> None:
+    """Where the journal was deleted its calls would be written twice: they stay, and nothing is fetched."""
+    async with open_sandbox(SandboxConfig(calls=120)) as sandbox:
+        text = document([source("talkover", sandbox.url)])
+        await export(text, tmp_path)
+        files = Output(tmp_path / "out").files()
+        for path in (tmp_path / "out/_harvester").glob("journal.db*"):
+            path.unlink()
+        with pytest.raises(OutputError, match="calls/talkover holds files, but the journal knows no job"):
+            await export(text, tmp_path)
+        assert Output(tmp_path / "out").files() == files

@@ -50,8 +50,9 @@ cov: $(READY) ## what the tests cover
 bench: $(READY) ## speed against the sandbox and nginx, beside a loop of requests
 	$(BIN)/python -m benchmarks
 
-build: $(READY) ## a wheel and a source archive in dist/
+build: $(READY) ## a wheel in dist/
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 
-clean: ## remove what is made
-	rm -rf $(VENV) build dist out .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .import_linter_cache
+clean: ## remove what is made; ./out only where it is the demo's
+	[ ! -e out/demo.toml ] || rm -rf out
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .import_linter_cache

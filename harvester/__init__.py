@@ -19,7 +19,7 @@ The rooms, from what a user touches down to what all share; imports point down a
     model       the nouns all rooms share
     clock, errors
 
-What is not in `__all__` is private. Nothing is imported before it is used, and nothing is global.
+What is neither in `__all__` nor in `testing` is private. Nothing is imported before it is used, and nothing is global.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ class Harvester:
         config: The sources and the output.
         transport: What moves bytes; None for aiohttp.
         clock: What tells the time; None for the machine's.
-        hooks: Called after each answer that was taken.
+        hooks: Called after each request, whether its answer was taken or there was none, with its source and itself.
         policy: How often and how long a request is tried.
     """
 

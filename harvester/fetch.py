@@ -29,13 +29,13 @@ class Account:
         self.source = source
         self.provider = provider
         self.gate = gate
-        self.base_url = source.base_url
-        self.headers = provider.headers(source.credentials)
-        self.budget = Budget()
-        self.requests = 0
-        self.retries = 0
-        self.throttled = 0
-        self.bytes_in = 0
+        self.base_url: str = source.base_url
+        self.headers: dict[str, str] = provider.headers(source.credentials)
+        self.budget: Budget = Budget()
+        self.requests: int = 0
+        self.retries: int = 0
+        self.throttled: int = 0
+        self.bytes_in: int = 0
         self._given_up = 0
         self._has_answered = False
 

@@ -144,9 +144,9 @@ class FakeTransport:
         self._latency_s = latency_s
         self.sent: list[tuple[Target, Request]] = []
         self.sent_at: list[float] = []
-        self.in_flight = 0
-        self.most_in_flight = 0
-        self.is_closed = False
+        self.in_flight: int = 0
+        self.most_in_flight: int = 0
+        self.is_closed: bool = False
 
     @property
     def requests(self) -> list[Request]:
@@ -247,7 +247,7 @@ class MemorySink:
     def __init__(
         self, output: MemoryOutput | None = None, source: str = "memory", kind: SegmentKind = "calls"
     ) -> None:
-        self.output = output or MemoryOutput()
+        self.output: MemoryOutput = output or MemoryOutput()
         self._source = source
         self._kind: SegmentKind = kind
         self._is_closed = False

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import msgspec
 
-from harvester.errors import JournalError
-from harvester.journal import FOLDER, Job, Store, StoredWindow
+from harvester.errors import JournalError, OutputError
+from harvester.journal import FOLDER, Job, Store, StoredWindow, open_read_only
 from harvester.model import Segment
 from harvester.sinks.readback import UnreadableError, read_keys
 
@@ -36,16 +36,13 @@ def status(root: Path, sources: Sequence[tuple[str, str]]) -> list[StatusRow]:
     """Return a row for each source, by name and provider.
 
     Raises:
-        JournalError: There is a journal that cannot be read.
-        OutputError: It cannot be opened.
+        JournalError: There is a journal that is not ours, or a damaged one.
+        OutputError: There is a journal that cannot be read.
     """
     if not (root / FOLDER / "journal.db").exists():
         return [_nothing(name, provider) for name, provider in sources]
-    store = Store(root / FOLDER, is_read_only=True)
-    try:
+    with open_read_only(root) as store:
         return [_status(store, name, provider) for name, provider in sources]
-    finally:
-        store.close()
 
 
 def _nothing(name: str, provider: str) -> StatusRow:
@@ -134,18 +131,21 @@ def verify(root: Path, sources: Sequence[str]) -> Verified:
     Memory: 8 bytes a call of one source, for a hash of its id.
 
     Raises:
-        JournalError: There is no journal, or one that cannot be read.
+        JournalError: There is no journal, or one that is not ours, or a damaged one.
+        OutputError: The journal or a folder of the output cannot be read.
     """
     if not (root / FOLDER / "journal.db").exists():
         raise JournalError(f"{root} holds no journal: harvester export starts one")
-    store = Store(root / FOLDER, is_read_only=True)
-    try:
+    with open_read_only(root) as store:
         segments = {name: store.current_segments(name) for name in sources}
         known = {segment.path for name in store.sources() for segment in store.current_segments(name)}
-    finally:
-        store.close()
-    findings = [finding for name in sources for finding in _source_findings(root, segments[name])]
-    findings += _strangers(root, sources, known)
+    try:
+        findings = [finding for name in sources for finding in _source_findings(root, segments[name])]
+        findings += _strangers(root, sources, known)
+    except OSError as error:
+        raise OutputError(
+            f"{error.filename or root} cannot be read: {error.strerror or error}; mend that and verify again"
+        ) from error
     every = [segment for name in sources for segment in segments[name]]
     return Verified(
         segments=len(every),
@@ -181,7 +181,7 @@ def _problem(root: Path, segment: Segment, hashes: Hashes) -> str | None:
     except FileNotFoundError:
         return "is missing"
     except OSError as error:
-        return f"cannot be read: {error.strerror}"
+        return f"cannot be read: {error.strerror or error}"
 
 
 def _count_problem(path: Path, segment: Segment, hashes: Hashes) -> str | None:

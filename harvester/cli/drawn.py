@@ -43,9 +43,8 @@ class Bars:
         stream: The terminal.
     """
 
-    interval_s = (
-        0.2  # five times a second reads as motion, and drawing 15 bars then takes about 1 % of a core
-    )
+    # Five times a second reads as motion, and drawing 15 bars then takes about 1 % of a core.
+    interval_s: float = 0.2
 
     def __init__(self, screen: Screen, stream: TextIO) -> None:
         self._screen = screen

@@ -91,7 +91,9 @@ def root(
     """Every call, transcript and recording out of voice-agent platforms: complete, durable, polite."""
 
 
-app = typer.Typer(cls=LazyCommands, rich_markup_mode=None, no_args_is_help=True, context_settings=CONTEXT)
+app: typer.Typer = typer.Typer(
+    cls=LazyCommands, rich_markup_mode=None, no_args_is_help=True, context_settings=CONTEXT
+)
 app.callback(epilog=examples("harvester init", "harvester check", "harvester export"))(root)
 
 

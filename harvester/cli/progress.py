@@ -74,7 +74,7 @@ class Lines:
         screen: Where they go.
     """
 
-    interval_s = 1.0
+    interval_s: float = 1.0
 
     def __init__(self, screen: Screen) -> None:
         self._screen = screen

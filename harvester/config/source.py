@@ -57,7 +57,7 @@ class SourceReader:
         self._options = options
         self._problems = problems
         self._now = now
-        self.reach = Reach()
+        self.reach: Reach = Reach()
         self._option_range = {
             key: self._option(f"--{key}", value, self._moment)
             for key, value in (("since", options.since), ("until", options.until))

@@ -70,12 +70,12 @@ class Lane:
         self.account = account
         self.job = job
         self.desk = desk
-        self.in_flight = 0
-        self.written = 0
-        self.written_now = 0
-        self.damaged = 0
+        self.in_flight: int = 0
+        self.written: int = 0
+        self.written_now: int = 0
+        self.damaged: int = 0
         self.outcome: Outcome | None = None
-        self.is_closed = False
+        self.is_closed: bool = False
         self.gaps: list[Gap] = []
         self.stored: dict[int, StoredWindow] = {}
         self._shaper = shaper

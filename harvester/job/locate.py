@@ -27,8 +27,8 @@ class Bisection:
         self._looked = first_at
         self._known = {first_size - 1: first_at}
         self._steps = self._search()
-        self.begin = 0
-        self.end = total
+        self.begin: int = 0
+        self.end: int = total
         self.index: int | None = next(self._steps)
 
     def learn(self, created_at: datetime) -> bool:

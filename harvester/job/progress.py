@@ -12,7 +12,6 @@ from .report import ProgressState, SourceProgress
 SMOOTHING_S = 5.0
 """The rate shown is that of about the last so many seconds."""
 
-
 _ENDS: dict[str, ProgressState] = {"failed": "failed", "interrupted": "waiting"}
 
 

@@ -193,21 +193,20 @@ def segment_reports(segments: Iterable[Segment]) -> list[SegmentReport]:
     return [SegmentReport(segment.path, segment.rows, segment.bytes, segment.sha256) for segment in segments]
 
 
-def counts_of(total: int | None, *, unread: int, given: int, missing: int, kept: Counts) -> Counts:
-    """Return a window's counts at the end of its walk.
+def settle_counts(kept: Counts, total: int | None, *, unread: int, given: int, missing: int) -> None:
+    """Complete a window's counts at the end of its walk: what the provider lists, and what of it lies outside.
 
     Args:
+        kept: What was written, quarantined and dropped; `outside` and `listed` are set.
         total: The provider's own, at the last pass; None where it tells none.
         unread: Rows of the list beyond the window that were not read.
         given: Distinct rows read, in the window or not.
         missing: Rows that the provider counts and never gave.
-        kept: What was written, quarantined and dropped.
     """
     outside = unread + max(given - kept.written - kept.quarantined, 0)
     expected = kept.written + kept.quarantined + max(missing, 0)
     kept.outside = outside
     kept.listed = None if total is None else expected + outside
-    return kept
 
 
 ProgressState = Literal["waiting", "listing agents", "running", "paused", "done", "failed"]

@@ -49,7 +49,7 @@ class Run:
         journal: What keeps answers until they are written.
         clock: The time that waits go by.
         max_in_flight: Requests in flight, all lanes together.
-        hooks: Called after each answer that was taken.
+        hooks: Called after each request, whether its answer was taken or there was none.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Run:
         max_in_flight: int,
         hooks: Sequence[Hook] = (),
     ) -> None:
-        self.is_interrupted = False
+        self.is_interrupted: bool = False
         self._lanes = lanes
         self._fetcher = fetcher
         self._writer = writer

@@ -96,9 +96,9 @@ class Walk:
         self, window: Window, *, page_size: int, by_order: bool = False, ends_now: bool = True
     ) -> None:
         self.window = window
-        self.passes = 0
+        self.passes: int = 0
         self.total: int | None = None
-        self.unread = 0
+        self.unread: int = 0
         self.gaps: list[Gap] = []
         self._page_size = page_size
         self._ends_now = ends_now
@@ -108,7 +108,7 @@ class Walk:
         self._distinct_before = -1
         self._widest = 0
         self._out = 0
-        self.given = 0
+        self.given: int = 0
         self._phase: Phase = "first"
         self._begin_pass()
 
@@ -162,7 +162,7 @@ class Walk:
 
     def _begin_pass(self) -> None:
         self.passes += 1
-        self.seen = Sifted()
+        self.seen: Sifted = Sifted()
         self._listed_again = 0
         self._doubt = ""
         self._widest = 0

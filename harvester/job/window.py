@@ -29,7 +29,7 @@ from harvester.journal import (
 from harvester.model import Gap, Listing, Query
 
 from .ids import IdStore, Sieve, hour_of
-from .report import counts_of
+from .report import settle_counts
 from .shape import Page, Shaper
 from .walk import Answer, Ask, Sifted, Walk
 from .write import Batch, Closing, Desk, Ended
@@ -82,8 +82,8 @@ class OpenWindow:
         self.stored = stored
         self.walk = walk
         self.query = query
-        self.kept = Counts()
-        self.damaged = 0
+        self.kept: Counts = Counts()
+        self.damaged: int = 0
         self._sieve = sieve
         self._place = place
         self._shared = shared
@@ -165,7 +165,7 @@ class OpenWindow:
     async def end(self) -> None:
         """Hand over that the window is done, after the last of its rows."""
         walk = self.walk
-        counts_of(walk.total, unread=walk.unread, given=walk.given, missing=walk.missing, kept=self.kept)
+        settle_counts(self.kept, walk.total, unread=walk.unread, given=walk.given, missing=walk.missing)
         await self._end([*walk.gaps, *self._row_gaps()])
 
     async def lose(self, message: str) -> None:

@@ -19,8 +19,8 @@ from harvester.errors import OutputError
 from harvester.journal import AnswerKey, Commit, Journal, Store, StoredWindow
 from harvester.model import NativeRows, Quarantined, Segment
 from harvester.record import Record
-from harvester.sinks.base import SinkFactory
-from harvester.sinks.files import ASIDE
+from harvester.sinks.base import Sink, SinkFactory
+from harvester.sinks.files import ASIDE, translated
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -77,8 +77,8 @@ class Desk:
         self.source = source
         self.job_id = job_id
         self.is_aside = is_aside
-        self.calls = open_sink(source, "calls")
-        self.quarantine = open_sink(source, "quarantine")
+        self.calls: Sink = open_sink(source, "calls")
+        self.quarantine: Sink = open_sink(source, "quarantine")
         self.answers: list[AnswerKey] = []
         self.dateless: dict[str, int] = {}
         self.ended: list[StoredWindow] = []
@@ -168,8 +168,8 @@ class Writer:
         if closing.is_exchange:
             await self._journal.run(Store.exchange, desk.source)
             await self._files.settle()
-        del self._desks[desk.job_id]
         await desk.aclose()
+        del self._desks[desk.job_id]
 
     async def _commit(self, desk: Desk, *, is_last: bool = False) -> None:
         """Commit a source's open segments with the windows they complete."""
@@ -237,27 +237,34 @@ class Files:
             OutputError: There are such files.
         """
         folder = self._root / "calls" / source
-        if await anyio.to_thread.run_sync(_has_files, folder):
+        if await anyio.to_thread.run_sync(_has_files, self._root, folder):
             raise OutputError(
                 f"calls/{source} holds files, but the journal knows no job of this source; move them away, or choose "
                 "another folder with --out"
             )
 
     async def remove(self, paths: Sequence[str]) -> None:
-        """Remove files of the output; those already gone are fine."""
+        """Remove files of the output; those already gone are fine.
+
+        Raises:
+            OutputError: One cannot be removed.
+        """
         await anyio.to_thread.run_sync(_remove, self._root, paths)
 
 
-def _has_files(folder: Path) -> bool:
-    return folder.is_dir() and any(folder.iterdir())
+def _has_files(root: Path, folder: Path) -> bool:
+    with translated(root, folder):
+        return folder.is_dir() and any(folder.iterdir())
 
 
 def _strangers(root: Path, known: set[str]) -> list[str]:
     folder = root / ASIDE
-    found = (f"{ASIDE}/{path.name}" for path in folder.iterdir()) if folder.is_dir() else ()
+    with translated(root, folder):
+        found = [f"{ASIDE}/{path.name}" for path in folder.iterdir()] if folder.is_dir() else []
     return [path for path in found if path not in known]
 
 
 def _remove(root: Path, paths: Sequence[str]) -> None:
     for path in paths:
-        (root / path).unlink(missing_ok=True)
+        with translated(root, root / path):
+            (root / path).unlink(missing_ok=True)

@@ -17,12 +17,15 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Concatenate, ParamSpec, Self, TypeVar
 
 import anyio
+import msgspec
+import zstandard
 
 from harvester.errors import JournalError, OutputError
 
@@ -59,6 +62,7 @@ __all__ = [
     "NewAnswer",
     "Store",
     "StoredWindow",
+    "open_read_only",
 ]
 
 P = ParamSpec("P")
@@ -113,7 +117,8 @@ class Journal:
                 raise
 
         try:
-            store, lock = await asyncio.get_running_loop().run_in_executor(executor, open_here)
+            with _translated("written"):
+                store, lock = await asyncio.get_running_loop().run_in_executor(executor, open_here)
         except BaseException:
             executor.shutdown(wait=False)
             raise
@@ -131,17 +136,8 @@ class Journal:
         )
         # Whoever waits may be gone by then; an error is still looked at, so that asyncio does not report it as lost.
         call.add_done_callback(lambda done: done.cancelled() or done.exception())
-        try:
+        with _translated("written"):
             return await asyncio.shield(call)
-        except (sqlite3.OperationalError, OSError) as error:
-            what = error.strerror if isinstance(error, OSError) else error
-            raise OutputError(
-                f"the journal cannot be written: {what}; free space, then the same command goes on"
-            ) from error
-        except sqlite3.DatabaseError as error:
-            raise JournalError(
-                f"the journal is damaged: {error}; export into another folder with --out"
-            ) from error
 
     async def keep(self, answer: NewAnswer) -> None:
         """Hand over an answer to be made durable by the next `flush`; waits only where too many bytes wait already."""
@@ -165,6 +161,7 @@ class Journal:
                     await self.run(Store.keep, answers)
                 except (OutputError, JournalError):
                     self._waiting[:0] = answers
+                    self._waiting_bytes += sum(len(answer.body) for answer in answers)
                     raise
 
     async def load_ids(self, window_id: int, hours: Sequence[int]) -> dict[int, dict[str, int]]:
@@ -181,6 +178,40 @@ class Journal:
             try:
                 await self.flush()
             finally:
-                await self.run(Store.close)
-                self._executor.shutdown()
-                self._lock.close()
+                try:
+                    await self.run(Store.close)
+                finally:
+                    self._executor.shutdown()
+                    self._lock.close()
+
+
+@contextmanager
+def open_read_only(root: Path) -> Iterator[Store]:
+    """Open the journal of an output only to look at it, beside a run that may hold it; the caller's thread reads.
+
+    Raises:
+        JournalError: It is none of ours, or a damaged one.
+        OutputError: It cannot be read.
+    """
+    with _translated("read"):
+        store = Store(root / FOLDER, is_read_only=True)
+        try:
+            yield store
+        finally:
+            store.close()
+
+
+@contextmanager
+def _translated(done: str) -> Iterator[None]:
+    """Turn what SQLite, the disk and the decoders raise into errors of ours."""
+    try:
+        yield
+    except (sqlite3.OperationalError, OSError) as error:
+        what = error.strerror if isinstance(error, OSError) else error
+        raise OutputError(
+            f"the journal cannot be {done}: {what}; mend that (free space, allow access), then the same command goes on"
+        ) from error
+    except (sqlite3.DatabaseError, zstandard.ZstdError, msgspec.MsgspecError) as error:
+        raise JournalError(
+            f"the journal is damaged: {error}; export into another folder with --out"
+        ) from error

@@ -75,11 +75,13 @@ class Bodies:
         number, offset, length, start, size = place
         frame = self._frames.get((number, offset))
         if frame is None:
-            with self._path(number).open("rb") as file:
-                file.seek(offset)
-                packed = file.read(length)
             try:
+                with self._path(number).open("rb") as file:
+                    file.seek(offset)
+                    packed = file.read(length)
                 frame = zstandard.ZstdDecompressor().decompress(packed)
+            except FileNotFoundError as error:
+                raise ValueError(f"answers file {number} is gone") from error
             except zstandard.ZstdError as error:
                 raise ValueError(f"answers file {number} is damaged") from error
             self._frames[number, offset] = frame

@@ -1,8 +1,7 @@
-"""The journal's database: every statement of SQL but the tables themselves, called on the journal's own thread."""
+"""What is entered in the journal's database and read from it, called on the journal's own thread."""
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,10 +10,10 @@ from typing import Any
 import msgspec
 import zstandard
 
-from harvester.errors import JournalError, OutputError
 from harvester.model import Agent, Gap, Segment, Window
 
 from .answers import Bodies
+from .database import Transaction, open_database, open_scratch
 from .nouns import (
     AnswerKey,
     Commit,
@@ -27,7 +26,6 @@ from .nouns import (
     NewAnswer,
     StoredWindow,
 )
-from .schema import SCHEMA, VERSION
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -41,69 +39,20 @@ class Store:
 
     Raises:
         JournalError: There is a file that is no journal of this version, or a damaged one; it is left as it is.
-        OutputError: It cannot be written.
+        OutputError: It cannot be written, or read where that is all that is wanted.
     """
 
     def __init__(self, folder: Path, *, is_read_only: bool = False) -> None:
-        path = folder / "journal.db"
-        mode = "ro" if is_read_only else "rwc"
+        self._db = open_database(folder / "journal.db", is_read_only=is_read_only)
+        self._scratch_path = None if is_read_only else folder / "scratch.db"
         try:
-            self._db = sqlite3.connect(
-                f"{path.absolute().as_uri()}?mode={mode}",
-                uri=True,
-                isolation_level=None,
-                check_same_thread=False,
-            )
-            self._scratch_path = None if is_read_only else folder / "scratch.db"
-            self._scratch = _open_scratch(self._scratch_path)
-            try:
-                self._prepare(is_read_only=is_read_only)
-            except BaseException:
-                self.close()
-                raise
-            self._compressor = zstandard.ZstdCompressor(level=1)
             (last,) = self._db.execute("SELECT max(file) FROM answer").fetchone()
-            self._bodies = Bodies(folder, (last or 0) + 1)
-        except sqlite3.OperationalError as error:
-            raise OutputError(
-                f"the journal {path} cannot be written: {error}; free space or choose another folder with --out"
-            ) from error
-        except sqlite3.DatabaseError as error:
-            raise JournalError(
-                f"{path} is no journal or is damaged ({error}); it was left as it is: restore it, or export into "
-                "another folder with --out"
-            ) from error
-
-    def _prepare(self, *, is_read_only: bool) -> None:
-        """Check what is there before anything is changed."""
-        db = self._db
-        is_new = not db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
-        if not is_new:
-            self._check()
-        if is_read_only:
-            return
-        if is_new:
-            db.execute("PRAGMA auto_vacuum = INCREMENTAL")
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = FULL")
-        if is_new:
-            with self._transaction():
-                for statement in SCHEMA.split(";"):
-                    db.execute(statement)
-                db.execute("INSERT INTO meta VALUES ('version', ?)", (VERSION,))
-
-    def _check(self) -> None:
-        tables = {name for (name,) in self._db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
-        if not {"meta", "job", "segment"} <= tables:
-            raise sqlite3.DatabaseError("another program's database")
-        (version,) = self._db.execute("SELECT value FROM meta WHERE key = 'version'").fetchone() or ("none",)
-        if version != VERSION:
-            raise JournalError(
-                f"the journal is of version {version}, this harvester reads {VERSION}: use the one that wrote it, or "
-                "export into another folder with --out"
-            )
-        if (found := self._db.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
-            raise sqlite3.DatabaseError(found)
+            self._scratch = open_scratch(self._scratch_path)
+        except BaseException:
+            self._db.close()
+            raise
+        self._compressor = zstandard.ZstdCompressor(level=1)
+        self._bodies = Bodies(folder, (last or 0) + 1)
 
     def close(self) -> None:
         """Close the database; what only this run needed goes."""
@@ -112,8 +61,8 @@ class Store:
         if self._scratch_path is not None:
             self._scratch_path.unlink(missing_ok=True)
 
-    def _transaction(self) -> _Transaction:
-        return _Transaction(self._db)
+    def _transaction(self) -> Transaction:
+        return Transaction(self._db)
 
     # Runs and jobs.
 
@@ -424,32 +373,6 @@ class Store:
             "INSERT OR REPLACE INTO spilled VALUES (?, ?, ?)",
             [(*key, msgspec.msgpack.encode(bucket)) for key, bucket in buckets.items()],
         )
-
-
-class _Transaction:
-    """BEGIN IMMEDIATE … COMMIT, or ROLLBACK."""
-
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
-
-    def __enter__(self) -> None:
-        self._db.execute("BEGIN IMMEDIATE")
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        self._db.execute("COMMIT" if kind is None else "ROLLBACK")
-
-
-def _open_scratch(path: Path | None) -> sqlite3.Connection:
-    """Open the file for what only this run needs, None for none; a crash may lose it, nothing is made durable."""
-    if path is not None:
-        path.unlink(missing_ok=True)
-    db = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
-    db.execute("PRAGMA journal_mode = OFF")
-    db.execute("PRAGMA synchronous = OFF")
-    db.execute(
-        "CREATE TABLE spilled (window_id INTEGER, hour INTEGER, ids BLOB, PRIMARY KEY (window_id, hour)) WITHOUT ROWID"
-    )
-    return db
 
 
 def to_us(moment: datetime) -> int:

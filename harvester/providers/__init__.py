@@ -1,6 +1,7 @@
 """The registry: what each API says, by its name in the config. Pure: no network, no clock, no files.
 
-Adding a provider is one file here and one line in `PROVIDERS`.
+Adding a provider is one file here and one line in `PROVIDERS`. Where a source is cited as `FACTS`, it is what is known
+of an API beyond its vendor's pages: from OpenAPI files, the vendors' own clients and what users report; not tried live.
 """
 
 from __future__ import annotations

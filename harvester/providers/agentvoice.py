@@ -34,6 +34,7 @@ from .words import DIRECTIONS, statuses
 
 _PATH = "/api/calls"
 _STATUSES = statuses()
+_NO_LIST_OF_AGENTS = "agents: AgentVoice cannot list them; name them, or leave `agents` out for all calls"
 # The default order is by `started_at`, which a call that never started has not; `asc` makes inserts harmless.
 _ORDER = (("order_by", "created_at"), ("order", "asc"))
 
@@ -76,7 +77,7 @@ class Call(msgspec.Struct, frozen=True, gc=False):
 class AgentVoice:
     """The API of AgentVoice."""
 
-    capabilities = Capabilities(
+    capabilities: Capabilities = Capabilities(
         name="agentvoice",
         title="AgentVoice",
         base_url="https://api.agentvoice.com",
@@ -162,9 +163,7 @@ class AgentVoice:
         Raises:
             UnsupportedError: Always.
         """
-        raise UnsupportedError(
-            "agents: AgentVoice cannot list them; name them, or leave `agents` out for all calls"
-        )
+        raise UnsupportedError(_NO_LIST_OF_AGENTS)
 
     def read_agents(self, body: bytes) -> AgentListing:
         """Refuse: no route lists agents.
@@ -172,9 +171,7 @@ class AgentVoice:
         Raises:
             UnsupportedError: Always.
         """
-        raise UnsupportedError(
-            "agents: AgentVoice cannot list them; name them, or leave `agents` out for all calls"
-        )
+        raise UnsupportedError(_NO_LIST_OF_AGENTS)
 
     def list_request(self, query: Query, cursor: Cursor) -> Request:
         """Return the request for one page of calls, the oldest first, with no range.

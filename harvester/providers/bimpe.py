@@ -68,7 +68,7 @@ class Call(msgspec.Struct, frozen=True, gc=False):
 class Bimpe:
     """The API of BimpeAI's console."""
 
-    capabilities = Capabilities(
+    capabilities: Capabilities = Capabilities(
         name="bimpe",
         title="BimpeAI",
         base_url="https://api.bimpe.ai",

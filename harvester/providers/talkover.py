@@ -88,7 +88,7 @@ _NO_AGENT = CallAgent()
 class Talkover:
     """The API of Talkover and its resellers."""
 
-    capabilities = Capabilities(
+    capabilities: Capabilities = Capabilities(
         name="talkover",
         title="Talkover",
         base_url="https://app.talkover.ai",

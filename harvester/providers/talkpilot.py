@@ -80,7 +80,7 @@ class Call(msgspec.Struct, frozen=True, gc=False):
 class TalkPilot:
     """The API of TalkPilot."""
 
-    capabilities = Capabilities(
+    capabilities: Capabilities = Capabilities(
         name="talkpilot",
         title="TalkPilot",
         base_url="https://api.talkpilot.io",

@@ -38,7 +38,7 @@ class Damage:
             if every
         )
         self._extra = quirks.extra_fields
-        self.is_idle = not (self._kinds or self._extra)
+        self.is_idle: bool = not (self._kinds or self._extra)
 
     def kinds_of(self, call: int, *, detail: bool = False) -> tuple[str, ...]:
         """Give what is wrong with a call's row; a detail is always an object with its id and time.

@@ -13,7 +13,7 @@ from .apis.bimpe import BimpeApi
 from .apis.query import Query
 from .apis.talkover import TalkoverApi
 from .apis.talkpilot import TalkPilotApi
-from .config import SandboxConfig
+from .config import Behaviour, SandboxConfig
 from .conversations import Opened
 from .damage import prettify
 from .faults import FaultPicker, chance
@@ -63,10 +63,10 @@ class Guest:
     def __init__(self, account: Account) -> None:
         behaviour = account.behaviour
         self.account = account
-        self.limiter = Limiter(behaviour.limits)
-        self.faults = FaultPicker(behaviour.faults, account)
-        self.tally = Tally()
-        self.luck = mix(account.ledger.key ^ 0x429)
+        self.limiter: Limiter = Limiter(behaviour.limits)
+        self.faults: FaultPicker = FaultPicker(behaviour.faults, account)
+        self.tally: Tally = Tally()
+        self.luck: int = mix(account.ledger.key ^ 0x429)
         self.number = 0
         self.in_flight = 0
 
@@ -76,8 +76,8 @@ class Desk:
 
     def __init__(self, provider: str, config: SandboxConfig, world: World) -> None:
         self.provider = provider
-        self.behaviour = config.of(provider)
-        self.strangers = Tally()
+        self.behaviour: Behaviour = config.of(provider)
+        self.strangers: Tally = Tally()
         self._world = world
         self._api: Api = _APIS[provider]()
         self._guests: dict[str, Guest] = {}

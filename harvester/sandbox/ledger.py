@@ -28,12 +28,12 @@ class Ledger:
         state: Tells one state of the account from another; this one never changes.
     """
 
-    state = 0
+    state: int = 0
 
     def __init__(self, key: int, behaviour: Behaviour, resolution_us: int) -> None:
         self.key = key
-        self.calls = behaviour.calls
-        self.agents = behaviour.agents
+        self.calls: int = behaviour.calls
+        self.agents: int = behaviour.agents
         self._busy = behaviour.agents - behaviour.idle_agents
         self._halved = behaviour.half_in_first and self._busy > 1
         self.resolution_us = resolution_us

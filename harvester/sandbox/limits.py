@@ -13,7 +13,7 @@ class Window:
     def __init__(self, count: int, period_s: float) -> None:
         self.count = count
         self.period_s = period_s
-        self.most = 0
+        self.most: int = 0
         self._taken: deque[float] = deque()
 
     def wait_s(self, now: float) -> float:
@@ -44,7 +44,7 @@ class Limiter:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self.windows = tuple(Window(*parse_rate(rate)) for rate in limits.rates)
+        self.windows: tuple[Window, ...] = tuple(Window(*parse_rate(rate)) for rate in limits.rates)
 
     def arrive(self, now: float, *, in_flight: int, luck: float) -> float | None:
         """Judge a request.

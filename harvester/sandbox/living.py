@@ -36,7 +36,7 @@ class LivingLedger(Ledger):
 
     def __init__(self, key: int, behaviour: Behaviour, resolution_us: int) -> None:
         super().__init__(key, behaviour, resolution_us)
-        self.state = 0
+        self.state: int = 0
         self._created: list[int] = []
         self._removed: set[int] = set()
         self._versions: dict[int, Version] = {}

@@ -43,7 +43,7 @@ class Sandbox:
     def __init__(self, config: SandboxConfig, host: str, port: int) -> None:
         self.host = host
         self.port = port
-        self.world = World(config, self.origin)
+        self.world: World = World(config, self.origin)
         self._desks = {name: Desk(name, config, self.world) for name in PROVIDERS}
         self._storages = {name: Storage(name, config.of(name), self.world) for name in PROVIDERS}
 

@@ -18,9 +18,9 @@ class Tally:
         self.answers: Counter[int] = Counter()
         self.faults: Counter[str] = Counter()
         self.refused = 0
-        self.max_per_second = 0
-        self.max_in_flight = 0
-        self.violations = 0
+        self.max_per_second: int = 0
+        self.max_in_flight: int = 0
+        self.violations: int = 0
         self.messages: list[str] = []
         self._last_second: deque[float] = deque()
 

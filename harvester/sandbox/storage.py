@@ -30,10 +30,10 @@ class Depot:
     def __init__(self, account: Account) -> None:
         media = account.behaviour.media
         self.account = account
-        self.limiter = Limiter(media.limits)
-        self.faults = FaultPicker(media.faults, account)
-        self.tally = Tally()
-        self.luck = mix(account.ledger.key ^ 0x3ED1A)
+        self.limiter: Limiter = Limiter(media.limits)
+        self.faults: FaultPicker = FaultPicker(media.faults, account)
+        self.tally: Tally = Tally()
+        self.luck: int = mix(account.ledger.key ^ 0x3ED1A)
         self.number = 0
         self.in_flight = 0
 
@@ -50,7 +50,7 @@ class Storage:
 
     def __init__(self, provider: str, behaviour: Behaviour, world: World) -> None:
         self.behaviour = behaviour
-        self.strangers = Tally()
+        self.strangers: Tally = Tally()
         self._provider = provider
         self._world = world
         self._depots: dict[int, Depot] = {}

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from .churn import ChangingRows, History, Turmoil
-from .config import PROVIDERS, Media, SandboxConfig
+from .config import PROVIDERS, Behaviour, Media, SandboxConfig
 from .conversations import Conversations
 from .damage import Damage, prettify
 from .ledger import Ledger
@@ -78,19 +78,21 @@ class Account:
 
     def __init__(self, provider: str, credential: str, config: SandboxConfig, origin: str) -> None:
         self.provider = provider
-        self.behaviour = config.of(provider)
+        self.behaviour: Behaviour = config.of(provider)
         make, resolution = _MAKERS[provider]
         quirks = self.behaviour.quirks
         resolution = 1 if quirks.times == "micros" else resolution
         key, churn = key_of(config.seed, provider, credential), self.behaviour.churn
         living = None if churn.is_idle else LivingLedger(key, self.behaviour, resolution)
-        self.ledger = living or Ledger(key, self.behaviour, resolution)
+        self.ledger: Ledger = living or Ledger(key, self.behaviour, resolution)
         media = f"{config.media_base or origin}/{provider}/media"
         self.writer: Rows = make(self.ledger, quirks, media)
-        self.damage = Damage(quirks)
+        self.damage: Damage = Damage(quirks)
         self._links = _links_of(provider, self.behaviour.media)
         self._now = 0.0
-        self.conversations = Conversations(self.ledger, self.behaviour.streams, to_us(self.behaviour.since))
+        self.conversations: Conversations = Conversations(
+            self.ledger, self.behaviour.streams, to_us(self.behaviour.since)
+        )
         self._living = living
         self._turmoil: Turmoil | None = None
         if living is not None:

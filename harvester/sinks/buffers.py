@@ -48,7 +48,7 @@ class UnifiedBuffer:
     """Records; see `RowBuffer`."""
 
     def __init__(self) -> None:
-        self.schema = unified_schema()
+        self.schema: pa.Schema = unified_schema()
         self._records: list[Record] = []
         self._encoder = msgspec.msgpack.Encoder()
 
@@ -89,7 +89,7 @@ class NativeBuffer:
 
     def __init__(self, columns: Mapping[str, str], *, adds_agent_id: bool) -> None:
         self._columns = NativeColumns(columns, adds_agent_id=adds_agent_id)
-        self.schema = self._columns.schema
+        self.schema: pa.Schema = self._columns.schema
         self._pages: list[NativeRows] = []
 
     def take(self, rows: Rows) -> tuple[int, int]:

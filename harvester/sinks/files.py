@@ -107,7 +107,7 @@ class Aside:
 
     def __init__(self, root: Path, label: str) -> None:
         self.root = root
-        self.path = root / ASIDE / f"{label[:120]}-{secrets.token_hex(8)}.open"
+        self.path: Path = root / ASIDE / f"{label[:120]}-{secrets.token_hex(8)}.open"
 
     def create(self) -> io.FileIO:
         """Create the file, which must not exist, and return it for writing."""

@@ -63,7 +63,7 @@ class NativeColumns:
         if taken := self._columns.keys() & set(ours):
             raise ValueError(f"{', '.join(sorted(taken))}: the output has a column of that name itself")
         declared = [pa.field(name, _TYPES[kind][1]) for name, kind in self._columns.items()]
-        self.schema = pa.schema(declared + [pa.field(name, pa.string()) for name in ours])
+        self.schema: pa.Schema = pa.schema(declared + [pa.field(name, pa.string()) for name in ours])
         self._places = {name: (f"c{place}", kind) for place, (name, kind) in enumerate(self._columns.items())}
         self._learned: list[str] = []
         self._strangers: dict[str, None] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -55,7 +56,7 @@ def _ndjson_keys(path: Path) -> Iterator[list[str]]:
                 if len(keys) == BATCH:
                     yield keys
                     keys = []
-    except (msgspec.DecodeError, EOFError, gzip.BadGzipFile, zstandard.ZstdError) as error:
+    except (msgspec.DecodeError, EOFError, gzip.BadGzipFile, zlib.error, zstandard.ZstdError) as error:
         raise UnreadableError(f"damaged: {error}") from error
     yield keys
 

@@ -20,7 +20,9 @@ EMPTY = 0.1
 """A quantity that is refused at so small a part of its height as well is not the reason."""
 
 PROBE_PER_S2 = 0.01
-"""A probe rises by 1 % times the square of its seconds: slowly past the limit as it is believed, then fast."""
+SMALL = 10.0
+"""A probe rises by 1 % times the square of its seconds: slowly past the limit as it is believed, then fast. Below ten
+requests that is too slow, and to have held one of them for nothing costs most: there it comes sooner and rises more."""
 
 BEYOND = 1.05
 BEYOND_BY = 1.5
@@ -88,7 +90,7 @@ class Ceiling:
         if self.limit is None:
             return None
         probing_s = max(now - self._held_at - self._hold_s, 0.0)
-        return self.limit * (1 + PROBE_PER_S2 * probing_s**2)
+        return self.limit * (1 + PROBE_PER_S2 * max(SMALL / self.limit, 1) * probing_s**2)
 
     def is_probing(self, now: float) -> bool:
         """Return whether more than the limit is tried."""
@@ -156,13 +158,14 @@ class Ceiling:
         self._refused_at = height
         if chance**self._strikes > self._certain:
             return Verdict.MAYBE
+        self._hold_s = self._first_hold_s * min(height / SMALL, 1)
         self._hold(height, now, pause_s, times=1)
         return Verdict.MINE
 
     def _hold(self, height: float, now: float, pause_s: float, *, times: int) -> None:
         self.limit = height
         self.best = max(self.best, height)
-        self._cuts = self._strikes = 0
+        self._strikes = 0
         self._held_at, self._cut_at = now + pause_s, now
         self._hold_s *= times
 

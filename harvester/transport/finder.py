@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import msgspec
 
-from .ceiling import CERTAIN, SURE, Ceiling, Verdict
+from .ceiling import CERTAIN, CUTS, SURE, Ceiling, Verdict
 from .crowd import Crowd
 from .ledger import Ledger
 
@@ -55,9 +55,11 @@ MEMORY = 40.0
 """The share of refusals is that of about so many requests."""
 
 TOO_MANY = 0.25
-"""Where so much is refused it is no chance, whatever it is."""
+STORM = 0.5
+"""Where so much is refused it is no chance, whatever it is: of the requests that were sent knowing of the last refusal,
+and of all of them, which with a long latency are many more."""
 
-ENOUGH = 20.0
+ENOUGH = 25.0
 """Fewer requests say nothing of shares."""
 
 FEW = 4
@@ -108,8 +110,10 @@ class Finder:
         self._step_sent = 0
         self._judged_at = float("-inf")
         self._seen = self._refused = 0.0
+        self._storm = 0.0
         self._got_through = 0
         self._since_held = self._refused_since_held = 0
+        self._unclaimed = 0
         self._chance = 0.0
         self._believed_until = float("-inf")
 
@@ -163,6 +167,7 @@ class Finder:
     def answered(self, sent: Sent, now: float) -> None:
         """Learn that a request got through."""
         self._count(is_refused=False)
+        self._storm -= self._storm / MEMORY
         self.crowd.answered(sent.in_flight, now - sent.at, now)
         self._got_through += 1
         self._through.add(sent.at)
@@ -175,6 +180,7 @@ class Finder:
     def refused(self, sent: Sent, now: float, *, pause_s: float, named_s: float | None = None) -> None:
         """Learn that a request was refused, and that the gate closes for so long; whether that was named, or chosen."""
         self.ledger.drop(sent.at)
+        self._storm += (1 - self._storm) / MEMORY
         if sent.at <= self._judged_at:
             return  # it was on its way when another was refused: the same event
         self._judged_at = now
@@ -184,8 +190,8 @@ class Finder:
         hold_s = max(pause_s * HOLD_PER_PAUSE - HOLD_S, pause_s)
         is_chancy = now < self._believed_until
         chance = max(self._chance if is_chancy else 0.0, 1 / (self._got_through + 2))
-        if self._seen >= ENOUGH and self._refused > TOO_MANY * self._seen:
-            self._measure(now)
+        if self._storm > STORM or (self._seen >= ENOUGH and self._refused > TOO_MANY * self._seen):
+            self._measure(sent.at, now)
             return
         heights = {period_s: self.ledger.count(sent.at - period_s, sent.at) for period_s in PERIODS_S}
         cap = self.crowd.cap
@@ -221,13 +227,18 @@ class Finder:
                 self._believe(now)
             if verdict is Verdict.MINE and not is_held:
                 self._found(period_s)
-            if verdict is not Verdict.NOT_MINE or not (window.is_empty(height) or named_s > period_s):
+            if verdict is not Verdict.NOT_MINE:
                 return
+            if not (window.is_empty(height) or named_s > period_s):
+                break
+        self._unclaimed += 1
+        if self._unclaimed > len(CUTS):
+            self._believe(now)
 
     def _found(self, period_s: float) -> None:
         """Take back what was held for the reason that was found only now."""
         self.crowd.forgive()
-        self._since_held = self._refused_since_held = 0
+        self._since_held = self._refused_since_held = self._unclaimed = 0
         for shorter_s, window in self._windows.items():
             if shorter_s < period_s:
                 window.restore()
@@ -236,23 +247,23 @@ class Finder:
         """Holding did not help: refusals come by chance, as often as they came meanwhile."""
         self._chance = self._refused_since_held / max(self._since_held, 1)
         self._believed_until = now + BELIEVED_S
-        self._restart(now)
+        self._unclaimed = 0
+        if self._grows:
+            self._open_per_s = max(self._windows[PERIODS_S[0]].best, START_PER_S)
+        for window in self._windows.values():
+            window.lift()
 
-    def _measure(self, now: float) -> None:
-        """Keep to what got through of late: so much is never refused by chance, whatever the reason is."""
+    def _measure(self, until: float, now: float) -> None:
+        """Keep to what got through before a refusal: so much is never refused by chance, whatever the reason is."""
         self._believed_until = float("-inf")
-        self._seen = self._refused = 0.0
+        self._seen = self._refused = self._storm = 0.0
         for period_s, window in self._windows.items():
-            through = self.ledger.count(now - period_s, now)
+            through = self._through.count(until - period_s, until)
             if through >= FEW or period_s == PERIODS_S[-1]:
                 window.hold(max(through, 1), now)
                 self._found(period_s)
                 return
             window.lift()
-
-    def _restart(self, now: float) -> None:
-        if self._grows:
-            self._open_per_s = max(self._windows[1.0].best, START_PER_S)
 
     def _count(self, *, is_refused: bool) -> None:
         self._seen += 1 - self._seen / MEMORY

@@ -15,6 +15,9 @@ import msgspec
 MAX_WAIT_S = 86_400.0
 """A wait beyond a day is a mistake of the server's clock or ours: it is asked again after a day."""
 
+MAX_SKEW_S = 5.0
+"""Where the server's clock is further from ours its moments are read by its own `Date`, that has whole seconds."""
+
 _NAMES = ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
 _UNIX_S = 1_000_000_000
 """A reset at or above this is a moment, below it a number of seconds."""
@@ -38,7 +41,7 @@ def retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:
         return None
     seconds = _number(value)
     if seconds is None:
-        seconds = _seconds_until(value, now)
+        seconds = _seconds_until(value, _there(headers, now))
     return None if seconds is None else min(max(seconds, 0.0), MAX_WAIT_S)
 
 
@@ -51,7 +54,7 @@ def read_hint(headers: Mapping[str, str], now: datetime) -> Hint:
     return Hint(
         limit=int(limit) if limit is not None and limit >= 1 else None,
         remaining=int(remaining) if remaining is not None and remaining >= 0 else None,
-        reset_s=_reset_s(headers.get("X-RateLimit-Reset", ""), now),
+        reset_s=_reset_s(headers.get("X-RateLimit-Reset", ""), _there(headers, now)),
     )
 
 
@@ -74,11 +77,20 @@ def _number(value: str) -> float | None:
     return number if 0 <= number < 1e15 else None
 
 
+def _there(headers: Mapping[str, str], now: datetime) -> datetime:
+    """Return what time it is at the server, as far as that matters."""
+    there = _moment(headers.get("Date", ""))
+    return now if there is None or abs((there - now).total_seconds()) <= MAX_SKEW_S else there
+
+
 def _seconds_until(value: str, now: datetime) -> float | None:
+    moment = _moment(value)
+    return None if moment is None else max((moment - now).total_seconds(), 0.0)
+
+
+def _moment(value: str) -> datetime | None:
     try:
         moment = parsedate_to_datetime(value)
     except (ValueError, IndexError, TypeError):
         return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max((moment - now).total_seconds(), 0.0)
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)

@@ -85,6 +85,26 @@ async def test_check_asks_each_source_once() -> None:
     assert b.clock.monotonic() == 2
 
 
+async def test_check_takes_a_date_without_a_zone_for_none() -> None:
+    """`-0000` says that the zone is not known (RFC 5322, 3.3): the clocks cannot be compared."""
+    b = Bench(
+        lambda _target, _request: reply({"data": []}, headers={"Date": "Wed, 01 Apr 2026 12:00:00 -0000"})
+    )
+    (row,) = await check([b.account()], b.transport, b.clock)
+    assert (row.ok, row.clock_skew_s) == (True, None)
+
+
+async def test_error_that_is_no_refusal_comes_out_alone() -> None:
+    """Nothing a source does is wrapped in a group."""
+
+    def answer(_target: Target, _request: Request) -> Answer:
+        raise RuntimeError("mistake")
+
+    b = Bench(answer)
+    with pytest.raises(RuntimeError, match="mistake"):
+        await agents([b.account("one"), b.account("two")], b.fetcher)
+
+
 async def test_check_asks_many_sources_some_at_a_time() -> None:
     """The rows come in the order of the sources, whoever answers first."""
     b = Bench(lambda _target, _request: reply({"data": []}), latency_s=1)

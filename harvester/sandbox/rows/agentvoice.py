@@ -47,7 +47,7 @@ FULL = (
     "structured_data_results", "notes", "action_executions", "action_summary", "quality_metrics",
     "enhanced_context",
 )  # fmt: skip
-GROUPS = {
+GROUPS: dict[str, tuple[str, ...]] = {
     "transcript": ("transcript", "transcript_formatted"),
     "metrics": ("quality_metrics", "latency_metrics", "audio_metrics"),
     "diagnostics": ("turn_events", "interruptions", "tool_usage"),
@@ -85,7 +85,7 @@ _OTHER_ENDS = tuple(f'"00:{place:02}"}},'.encode() for place in range(32))
 
 def fields_of(*, full: bool, include: Iterable[str]) -> tuple[str, ...]:
     """Give the fields beyond the light payload, in the order they are sent, none twice."""
-    wanted = set(FULL if full else ())
+    wanted = set[str](FULL if full else ())
     for group in include:
         wanted.update(GROUPS[group])
     return tuple(name for name in _ORDER if name in wanted)
@@ -94,7 +94,7 @@ def fields_of(*, full: bool, include: Iterable[str]) -> tuple[str, ...]:
 class AgentVoiceRows:
     """Writes the calls of one account; a form is the further fields' names, joined by commas."""
 
-    forms = ("", ",".join(FULL))
+    forms: tuple[str, str] = ("", ",".join(FULL))
 
     def __init__(self, ledger: Ledger, quirks: Quirks, media: str) -> None:
         self._ledger = ledger

@@ -33,7 +33,7 @@ _MESSAGES = tuple(
 class BimpeRows:
     """Writes the calls of one account; forms are `list` and `detail`."""
 
-    forms = ("list", "detail")
+    forms: tuple[str, str] = ("list", "detail")
 
     def __init__(self, ledger: Ledger, quirks: Quirks, media: str) -> None:
         self._ledger = ledger

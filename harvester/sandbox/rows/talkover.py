@@ -36,7 +36,7 @@ _ALL_NUMBERS = NUMBERS + OWN_NUMBERS
 class TalkoverRows:
     """Writes the calls of one account; forms are `list` (with the agent) and `agent` (without)."""
 
-    forms = ("list", "agent")
+    forms: tuple[str, str] = ("list", "agent")
 
     def __init__(self, ledger: Ledger, quirks: Quirks, media: str) -> None:
         del media  # No recordings are documented.

@@ -55,7 +55,7 @@ def _json(text: str | None) -> str:
 class TalkPilotRows:
     """Writes the calls of one account; forms are `list` and `detail`."""
 
-    forms = ("list", "detail")
+    forms: tuple[str, str] = ("list", "detail")
 
     def __init__(self, ledger: Ledger, quirks: Quirks, media: str) -> None:
         self._ledger = ledger

@@ -13,9 +13,9 @@ from harvester.job.report import (
     Outcome,
     Report,
     SourceReport,
-    counts_of,
     overall,
     segment_reports,
+    settle_counts,
     source_report,
     totals,
 )
@@ -74,13 +74,8 @@ def test_counts_of_a_walk_agree(
     """Listed is what was expected and what lies outside; a total that is too low is no missing call."""
     kept = Counts(written=written, quarantined=quarantined)
     given_rows = written + quarantined + outside
-    counts_of(
-        given_rows + unread if has_total else None,
-        unread=unread,
-        given=given_rows,
-        missing=missing,
-        kept=kept,
-    )
+    total = given_rows + unread if has_total else None
+    settle_counts(kept, total, unread=unread, given=given_rows, missing=missing)
     assert kept.outside == outside + unread
     assert kept.missing == (max(missing, 0) if has_total else 0)
     if has_total:

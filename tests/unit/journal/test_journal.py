@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -155,6 +156,33 @@ async def test_database_that_fails_is_translated(tmp_path: Path) -> None:
     with pytest.raises(JournalError):
         await journal.run(Store.sources)
     await journal.aclose()
+
+
+async def test_digest_that_is_damaged_is_translated(tmp_path: Path) -> None:
+    """Nor does an error of what packs and decodes."""
+    journal = await Journal.open(tmp_path, holder="export")
+    job_id, window_id = await window_of(journal)
+    key = AnswerKey(window_id, 1, 0, 100)
+    await journal.keep(NewAnswer(job_id, key, DIGEST, b"body"))
+    await journal.flush()
+    with sqlite3.connect(tmp_path / "_harvester" / "journal.db") as db:
+        db.execute("UPDATE answer SET digest = x'00'")
+    db.close()
+    with pytest.raises(JournalError, match="damaged"):
+        await journal.run(Store.digest, key)
+    await journal.aclose()
+
+
+async def test_output_is_let_go_though_the_journal_does_not_close(tmp_path: Path) -> None:
+    """What cannot be made durable is told, and the next run is not locked out."""
+    journal = await Journal.open(tmp_path, holder="export")
+    scratch = tmp_path / "_harvester" / "scratch.db"
+    scratch.unlink()
+    scratch.mkdir()
+    with pytest.raises(OutputError):
+        await journal.aclose()
+    scratch.rmdir()
+    await (await Journal.open(tmp_path, holder="export")).aclose()
 
 
 def test_lock_is_free_once_closed(tmp_path: Path) -> None:

@@ -207,6 +207,9 @@ def test_damaged_body_is_told(folder: Folder) -> None:
     assert kept.place is not None
     with pytest.raises(ValueError, match="damaged"):
         folder.open().body(kept.place)
+    file.unlink()
+    with pytest.raises(ValueError, match="gone"):
+        folder.open().body(kept.place)
 
 
 def test_dateless_ids_stay_with_their_first_window(folder: Folder) -> None:

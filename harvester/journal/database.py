@@ -1,0 +1,98 @@
+"""The journal's database as a file: opened, checked, made where there is none. What is in it is `store`'s."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from harvester.errors import JournalError, OutputError
+
+from .schema import SCHEMA, VERSION
+
+
+class Transaction:
+    """BEGIN IMMEDIATE … COMMIT, or ROLLBACK."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def __enter__(self) -> None:
+        self._db.execute("BEGIN IMMEDIATE")
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        self._db.execute("COMMIT" if kind is None else "ROLLBACK")
+
+
+def open_database(path: Path, *, is_read_only: bool) -> sqlite3.Connection:
+    """Open the database, made where there is none.
+
+    Raises:
+        JournalError: There is a file that is no journal of this version, or a damaged one; it is left as it is.
+        OutputError: It cannot be written, or read where that is all that is wanted.
+    """
+    mode = "ro" if is_read_only else "rwc"
+    try:
+        db = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None, check_same_thread=False
+        )
+        try:
+            _prepare(db, is_read_only=is_read_only)
+        except BaseException:
+            db.close()
+            raise
+    except sqlite3.OperationalError as error:
+        raise OutputError(
+            f"the journal {path} cannot be {'read' if is_read_only else 'written'}: {error}; free space, allow "
+            "access, or choose another folder with --out"
+        ) from error
+    except sqlite3.DatabaseError as error:
+        raise JournalError(
+            f"{path} is no journal or is damaged ({error}); it was left as it is: restore it, or export into "
+            "another folder with --out"
+        ) from error
+    return db
+
+
+def _prepare(db: sqlite3.Connection, *, is_read_only: bool) -> None:
+    """Check what is there before anything is changed."""
+    is_new = not db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+    if not is_new:
+        _check(db)
+    if is_read_only:
+        return
+    if is_new:
+        db.execute("PRAGMA auto_vacuum = INCREMENTAL")
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("PRAGMA synchronous = FULL")
+    if is_new:
+        with Transaction(db):
+            for statement in SCHEMA.split(";"):
+                db.execute(statement)
+            db.execute("INSERT INTO meta VALUES ('version', ?)", (VERSION,))
+
+
+def _check(db: sqlite3.Connection) -> None:
+    tables = {name for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+    if not {"meta", "job", "segment"} <= tables:
+        raise sqlite3.DatabaseError("another program's database")
+    (version,) = db.execute("SELECT value FROM meta WHERE key = 'version'").fetchone() or ("none",)
+    if version != VERSION:
+        raise JournalError(
+            f"the journal is of version {version}, this harvester reads {VERSION}: use the one that wrote it, or "
+            "export into another folder with --out"
+        )
+    if (found := db.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
+        raise sqlite3.DatabaseError(found)
+
+
+def open_scratch(path: Path | None) -> sqlite3.Connection:
+    """Open the file for what only this run needs, None for none; a crash may lose it, nothing is made durable."""
+    if path is not None:
+        path.unlink(missing_ok=True)
+    db = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
+    db.execute("PRAGMA journal_mode = OFF")
+    db.execute("PRAGMA synchronous = OFF")
+    db.execute(
+        "CREATE TABLE spilled (window_id INTEGER, hour INTEGER, ids BLOB, PRIMARY KEY (window_id, hour)) WITHOUT ROWID"
+    )
+    return db

@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from harvester.app import Harvester
+    from harvester.clock import Clock
     from harvester.config import Config, Output, Overrides, load_config
     from harvester.errors import (
         AccessError,
@@ -46,14 +47,35 @@ if TYPE_CHECKING:
         UsageError,
     )
     from harvester.job.report import Report, SourceProgress, SourceReport
-    from harvester.model import Gap, Rate, Secret, Segment, Source, Window
+    from harvester.job.run import Answered
+    from harvester.lookup import AgentRow, CheckRow, PlanRow
+    from harvester.model import (
+        Gap,
+        Rate,
+        Request,
+        Response,
+        Secret,
+        Segment,
+        Source,
+        Window,
+    )
     from harvester.record import Record, Turn
+    from harvester.sinks import Sink, SinkFactory
+    from harvester.transport.base import Transport
+    from harvester.transport.retry import RetryPolicy
+    from harvester.verify import Finding, StatusRow, Verified
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "harvester.app": ("Harvester",),
-    "harvester.config": ("Config", "Output", "Overrides", "load_config"),
+    "harvester.clock": ("Clock",),
+    "harvester.config": (
+        "Config",
+        "Output",
+        "Overrides",
+        "load_config",
+    ),
     "harvester.errors": (
         "AccessError",
         "HarvesterError",
@@ -69,15 +91,53 @@ _HOMES = {
         "UnsupportedError",
         "UsageError",
     ),
-    "harvester.job.report": ("Report", "SourceProgress", "SourceReport"),
-    "harvester.model": ("Gap", "Rate", "Secret", "Segment", "Source", "Window"),
-    "harvester.record": ("Record", "Turn"),
+    "harvester.job.report": (
+        "Report",
+        "SourceProgress",
+        "SourceReport",
+    ),
+    "harvester.job.run": ("Answered",),
+    "harvester.lookup": (
+        "AgentRow",
+        "CheckRow",
+        "PlanRow",
+    ),
+    "harvester.model": (
+        "Gap",
+        "Rate",
+        "Request",
+        "Response",
+        "Secret",
+        "Segment",
+        "Source",
+        "Window",
+    ),
+    "harvester.record": (
+        "Record",
+        "Turn",
+    ),
+    "harvester.sinks": (
+        "Sink",
+        "SinkFactory",
+    ),
+    "harvester.transport.base": ("Transport",),
+    "harvester.transport.retry": ("RetryPolicy",),
+    "harvester.verify": (
+        "Finding",
+        "StatusRow",
+        "Verified",
+    ),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "AccessError",
+    "AgentRow",
+    "Answered",
+    "CheckRow",
+    "Clock",
     "Config",
+    "Finding",
     "Gap",
     "Harvester",
     "HarvesterError",
@@ -87,22 +147,31 @@ __all__ = [
     "Output",
     "OutputError",
     "Overrides",
+    "PlanRow",
     "ProviderError",
     "Rate",
     "RateLimitError",
     "Record",
     "RejectedError",
     "Report",
+    "Request",
+    "Response",
+    "RetryPolicy",
     "Secret",
     "Segment",
     "ServerError",
+    "Sink",
+    "SinkFactory",
     "Source",
     "SourceProgress",
     "SourceReport",
+    "StatusRow",
+    "Transport",
     "TransportError",
     "Turn",
     "UnsupportedError",
     "UsageError",
+    "Verified",
     "Window",
     "load_config",
 ]

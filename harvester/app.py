@@ -21,6 +21,7 @@ from harvester.fetch import Account, Fetcher
 from harvester.job.choose import Wish, choose_jobs
 from harvester.job.ids import IdStore
 from harvester.job.lane import Lane
+from harvester.job.memory import GateMemory
 from harvester.job.progress import Progress
 from harvester.job.report import (
     Report,
@@ -53,7 +54,7 @@ class Harvester:
         config: The sources and the output.
         transport: What moves bytes; None for aiohttp.
         clock: What tells the time; None for the machine's.
-        hooks: Called after each request, whether its answer was taken or there was none, with its source and itself.
+        hooks: Called after each request, whether its answer was taken or there was none.
         policy: How often and how long a request is tried.
     """
 
@@ -72,6 +73,8 @@ class Harvester:
         self._clock = clock or SystemClock()
         self._hooks = hooks
         self._policy = policy or RetryPolicy()
+        self._gates: dict[object, Gate] = {}
+        self._memory = GateMemory(self._clock)
         self._run: Run | None = None
         self._progress: Progress | None = None
         self._is_stopped = False
@@ -142,9 +145,10 @@ class Harvester:
         sent, received = open_queue()
         with sent, received:
             shared = Shared(fetcher, journal, IdStore(journal), sent, self._clock)
+            accounts = self._accounts()
+            await self._memory.open(accounts, journal, was_killed=await journal.run(Store.was_killed))
             lanes = [
-                self._lane(account, jobs[account.source.name], shared, sink, run_id)
-                for account in self._accounts()
+                self._lane(account, jobs[account.source.name], shared, sink, run_id) for account in accounts
             ]
             for lane in lanes:
                 await lane.start()
@@ -154,6 +158,7 @@ class Harvester:
                 fetcher=fetcher,
                 writer=Writer(journal, run_id, files),
                 journal=journal,
+                memory=self._memory,
                 clock=self._clock,
                 max_in_flight=self.config.concurrency,
                 hooks=self._hooks,
@@ -161,6 +166,7 @@ class Harvester:
             if self._is_stopped:
                 self._run.stop()
             await self._run.carry_out(sent, received)
+            await self._memory.save()
         return lanes
 
     def stop(self, reason: str = "") -> None:
@@ -180,7 +186,7 @@ class Harvester:
 
     async def check(self) -> list[lookup.CheckRow]:
         """Ask each source one cheap question: credentials, reachability, clock, limits. Nothing is raised."""
-        return await lookup.check(self._accounts(), self._sender(), self._clock)
+        return await lookup.check(self._accounts(), self._fetcher(), self._clock)
 
     async def agents(self) -> list[lookup.AgentRow]:
         """Return the agents each source can see.
@@ -225,19 +231,26 @@ class Harvester:
         return Fetcher(self._sender(), self._clock, self._policy)
 
     def _accounts(self) -> list[Account]:
-        """Return how each source is asked; those with the same credentials share a gate, the stricter limits hold."""
-        gates: dict[object, Gate] = {}
-        accounts: list[Account] = []
-        for source in self.config.sources:
-            provider = get_provider(source.provider)
-            key = (source.provider, tuple(sorted(source.credentials.items(), key=lambda item: item[0])))
-            gate = gates.get(key)
-            if gate is None:
-                gate = gates[key] = Gate(self._clock, source.rates, provider.capabilities.rates)
-            elif source.rates:
-                gate.tighten(source.rates)
-            accounts.append(Account(source, provider, gate))
-        return accounts
+        """Return how each source is asked; counts start anew, gates are those of this object's life."""
+        return [
+            Account(source, get_provider(source.provider), self._gate(source))
+            for source in self.config.sources
+        ]
+
+    def _gate(self, source: Source) -> Gate:
+        """Return the gate of a source's credentials; of several limits for them the strictest holds."""
+        key = _key(source)
+        if key not in self._gates:
+            configured = [
+                other.rates for other in self.config.sources if _key(other) == key and other.rates is not None
+            ]
+            documented = get_provider(source.provider).capabilities.rates
+            gate = Gate(self._clock, configured[0] if configured else None, documented)
+            for rates in configured[1:]:
+                if rates:
+                    gate.tighten(rates)
+            self._gates[key] = gate
+        return self._gates[key]
 
     def _lane(self, account: Account, job: Job, shared: Shared, sink: SinkFactory, run_id: str) -> Lane:
         source, output = account.source, self.config.output
@@ -299,6 +312,10 @@ def _refuse_what_is_not_built(sources: Sequence[Source]) -> None:
     ]
     if problems:
         raise UnsupportedError(*problems)
+
+
+def _key(source: Source) -> object:
+    return source.provider, frozenset(source.credentials.items())
 
 
 async def _source_report(journal: Journal, lane: Lane, run_id: str) -> SourceReport:

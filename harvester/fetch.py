@@ -74,24 +74,43 @@ class Fetcher:
         self._policy = policy
         self._dice = dice
 
-    async def attempt(self, account: Account, request: Request) -> Response:
-        """Send a request once and return the answer if it is a success; its place at the gate is taken already.
+    async def admit(self, account: Account) -> None:
+        """Wait for a place at the gate and take it."""
+        while (wait_s := account.gate.wait_s()) > 0:
+            await self._clock.sleep(wait_s)
+        await account.gate.spend()
 
-        Raises:
-            ProviderError: It is none; with the wait that its headers or its body ask for.
+    async def exchange(
+        self, account: Account, request: Request
+    ) -> tuple[Response | None, ProviderError | None]:
+        """Send a request once; return the answer if there was one, and what is wrong with it or its absence.
+
+        Its place at the gate is taken already. The error has the wait that headers or body ask for.
         """
         account.requests += 1
         sent = account.gate.sent()
         error: ProviderError | None = None
         response: Response | None = None
         try:
-            response = answer = await self._transport.send(account, request)
-            error = account.provider.classify(answer)
+            response = await self._transport.send(account, request)
+            error = account.provider.classify(response)
+        except ProviderError as raised:
+            error = raised
         finally:
             self._settle(account, sent, response, error)
+        return response, error
+
+    async def attempt(self, account: Account, request: Request) -> Response:
+        """Send a request once and return the answer if it is a success; its place at the gate is taken already.
+
+        Raises:
+            ProviderError: It is none.
+        """
+        response, error = await self.exchange(account, request)
         if error is not None:
             raise error
-        return answer
+        assert response is not None
+        return response
 
     def _settle(
         self, account: Account, sent: Sent, response: Response | None, error: ProviderError | None
@@ -125,9 +144,7 @@ class Fetcher:
         """
         attempt = 1
         while True:
-            while (wait_s := account.gate.wait_s()) > 0:
-                await self._clock.sleep(wait_s)
-            await account.gate.spend()
+            await self.admit(account)
             try:
                 response = await self.attempt(account, request)
                 answer = read(response.body)

@@ -12,10 +12,8 @@ import anyio
 import msgspec
 
 from harvester.clock import Clock
-from harvester.errors import ProviderError
 from harvester.fetch import Account, Fetcher
 from harvester.model import Agent, Cursor, Query, Rate, Response, Window
-from harvester.transport.base import Transport
 from harvester.transport.hints import read_hint
 
 T = TypeVar("T")
@@ -66,20 +64,15 @@ class PlanRow(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float | None
 
 
-async def check(accounts: Sequence[Account], transport: Transport, clock: Clock) -> list[CheckRow]:
+async def check(accounts: Sequence[Account], fetcher: Fetcher, clock: Clock) -> list[CheckRow]:
     """Ask each source its cheapest question, once; a row a source, in their order."""
-    return await _each(accounts, lambda account: _check(account, transport, clock))
+    return await _each(accounts, lambda account: _check(account, fetcher, clock))
 
 
-async def _check(account: Account, transport: Transport, clock: Clock) -> CheckRow:
+async def _check(account: Account, fetcher: Fetcher, clock: Clock) -> CheckRow:
+    await fetcher.admit(account)
     started = clock.monotonic()
-    error: ProviderError | None = None
-    response: Response | None = None
-    try:
-        response = await transport.send(account, account.provider.check_request())
-        error = account.provider.classify(response)
-    except ProviderError as raised:
-        error = raised
+    response, error = await fetcher.exchange(account, account.provider.check_request())
     return CheckRow(
         source=account.source.name,
         provider=account.source.provider,

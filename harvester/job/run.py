@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import anyio
+import msgspec
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from harvester.clock import Clock
@@ -22,6 +23,7 @@ from harvester.journal import Journal
 
 from .board import Board
 from .lane import Errand, Lane, Replay
+from .memory import GateMemory
 from .window import Message
 from .write import Writer
 
@@ -31,7 +33,17 @@ QUEUE_PAGES = 16
 FLUSH_S = 0.2
 """How long an answer waits for others to be made durable with it; the promise is a second."""
 
-Hook = Callable[[Lane, Errand], None]
+
+class Answered(msgspec.Struct, frozen=True):
+    """What a hook is told after each request: whose, what for, and how many calls of the source are written now."""
+
+    source: str
+    endpoint: str
+    agent_id: str | None
+    written: int
+
+
+Hook = Callable[[Answered], None]
 
 
 def open_queue() -> tuple[MemoryObjectSendStream[Message], MemoryObjectReceiveStream[Message]]:
@@ -47,6 +59,7 @@ class Run:
         fetcher: What sends.
         writer: What writes; it holds the other end of the lanes' queue.
         journal: What keeps answers until they are written.
+        memory: What keeps the account of the gates.
         clock: The time that waits go by.
         max_in_flight: Requests in flight, all lanes together.
         hooks: Called after each request, whether its answer was taken or there was none.
@@ -59,6 +72,7 @@ class Run:
         fetcher: Fetcher,
         writer: Writer,
         journal: Journal,
+        memory: GateMemory,
         clock: Clock,
         max_in_flight: int,
         hooks: Sequence[Hook] = (),
@@ -68,6 +82,7 @@ class Run:
         self._fetcher = fetcher
         self._writer = writer
         self._journal = journal
+        self._memory = memory
         self._clock = clock
         self._max_in_flight = max_in_flight
         self._hooks = hooks
@@ -144,14 +159,23 @@ class Run:
         except ProviderError as error:
             with anyio.CancelScope(shield=True):
                 await lane.fail(errand, error, self._clock.monotonic())
-        for hook in self._hooks:
-            hook(lane, errand)
+        if self._hooks:
+            window = errand.opened.stored.window if errand.opened is not None else None
+            event = Answered(
+                lane.account.source.name,
+                errand.request.endpoint,
+                window.agent_id if window is not None else None,
+                lane.written,
+            )
+            for hook in self._hooks:
+                hook(event)
 
     async def _flush(self) -> None:
         """Make answers durable as they come."""
         while True:
             await self._clock.sleep(FLUSH_S)
             await self._journal.flush()
+            await self._memory.save()
 
 
 def _first(group: BaseExceptionGroup) -> BaseException:

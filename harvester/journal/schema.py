@@ -33,6 +33,8 @@ CREATE INDEX segment_of_job ON segment (job_id);
 CREATE TABLE dateless (
     job_id INTEGER NOT NULL, call_id TEXT NOT NULL, window_id INTEGER NOT NULL, PRIMARY KEY (job_id, call_id)
 ) WITHOUT ROWID;
+CREATE TABLE spent (source TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (source, at)) WITHOUT ROWID;
+CREATE TABLE pause (source TEXT PRIMARY KEY, until INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE answer (
     window_id INTEGER NOT NULL, pass INTEGER NOT NULL, page INTEGER NOT NULL, size INTEGER NOT NULL,
     is_probe INTEGER NOT NULL, job_id INTEGER NOT NULL, digest BLOB NOT NULL,

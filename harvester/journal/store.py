@@ -28,6 +28,7 @@ from .nouns import (
 )
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+DAY_US = 86_400_000_000
 
 
 class Store:
@@ -350,6 +351,45 @@ class Store:
         """Return the files that rightly lie aside."""
         rows = self._db.execute("SELECT aside FROM segment WHERE state IN ('aside', 'entered')")
         return {aside for (aside,) in rows}
+
+    # Gates.
+
+    def spend(self, spent: Sequence[tuple[str, datetime]], pauses: Sequence[tuple[str, datetime]]) -> None:
+        """Enter when requests were sent under a source, and until when its gate is closed; a day is kept."""
+        with self._transaction():
+            self._db.executemany(
+                "INSERT OR IGNORE INTO spent VALUES (?, ?)",
+                [(source, to_us(at) + nth) for nth, (source, at) in enumerate(spent)],
+            )
+            self._db.executemany(
+                "INSERT OR REPLACE INTO pause VALUES (?, ?)",
+                [(source, to_us(until)) for source, until in pauses],
+            )
+            for source, at in dict(spent).items():
+                self._db.execute(
+                    "DELETE FROM spent WHERE source = ? AND at < ?", (source, to_us(at) - DAY_US)
+                )
+
+    def spent(self, sources: Sequence[str], since: datetime) -> tuple[list[datetime], datetime | None]:
+        """Return when requests were sent under any of the sources, oldest first, and until when they were paused."""
+        sent: list[int] = []
+        pauses: list[int] = []
+        for source in sources:
+            rows = self._db.execute(
+                "SELECT at FROM spent WHERE source = ? AND at > ?", (source, to_us(since))
+            )
+            sent += [at for (at,) in rows]
+            pauses += [
+                until for (until,) in self._db.execute("SELECT until FROM pause WHERE source = ?", (source,))
+            ]
+        return [from_us(at) for at in sorted(sent)], from_us(max(pauses)) if pauses else None
+
+    def was_killed(self) -> bool:
+        """Return whether the run before the present one never entered its end."""
+        row = self._db.execute(
+            "SELECT finished_at FROM run ORDER BY started_at DESC, run_id DESC LIMIT 1 OFFSET 1"
+        ).fetchone()
+        return row is not None and row[0] is None
 
     # Ids.
 

@@ -76,7 +76,7 @@ async def test_check_asks_each_source_once() -> None:
 
     b = Bench(answer, latency_s=2)
     accounts = [b.account("good", rates=(Rate(100, 60.0), Rate(9, 7.0))), b.account("bad"), b.account("dead")]
-    good, bad, dead = await check(accounts, b.transport, b.clock)
+    good, bad, dead = await check(accounts, b.fetcher, b.clock)
     assert (good.ok, good.message, good.elapsed_ms, good.clock_skew_s) == (True, "", 2000, 30)
     assert good.limits == "9/7s, 100/min; announced: 1000"
     assert (bad.ok, "token" in bad.message, bad.clock_skew_s, bad.limits) == (False, True, None, "none known")
@@ -90,7 +90,7 @@ async def test_check_takes_a_date_without_a_zone_for_none() -> None:
     b = Bench(
         lambda _target, _request: reply({"data": []}, headers={"Date": "Wed, 01 Apr 2026 12:00:00 -0000"})
     )
-    (row,) = await check([b.account()], b.transport, b.clock)
+    (row,) = await check([b.account()], b.fetcher, b.clock)
     assert (row.ok, row.clock_skew_s) == (True, None)
 
 
@@ -108,7 +108,7 @@ async def test_error_that_is_no_refusal_comes_out_alone() -> None:
 async def test_check_asks_many_sources_some_at_a_time() -> None:
     """The rows come in the order of the sources, whoever answers first."""
     b = Bench(lambda _target, _request: reply({"data": []}), latency_s=1)
-    rows = await check([b.account(f"s{n}") for n in range(50)], b.transport, b.clock)
+    rows = await check([b.account(f"s{n}") for n in range(50)], b.fetcher, b.clock)
     assert [row.source for row in rows] == [f"s{n}" for n in range(50)]
     assert b.transport.most_in_flight == 16
 

@@ -10,7 +10,7 @@ import anyio.lowlevel
 import pytest
 
 from harvester.errors import OutputError
-from harvester.job.lane import Errand, Lane
+from harvester.job.run import Answered
 from harvester.model import SegmentKind
 from harvester.sinks import Rows
 from harvester.testing import MemoryOutput, MemorySink
@@ -53,10 +53,10 @@ async def test_output_that_fails_ends_the_run_with_its_error(bench: Callable[...
 async def test_mistake_in_a_hook_comes_out(bench: Callable[..., Bench]) -> None:
     """What a hook raises ends the run as it is; what was handed over is kept."""
     b = bench(sales=Api("bimpe", {"a": named("a", 300)}))
-    calls: list[Errand] = []
+    calls: list[Answered] = []
 
-    def hook(_lane: Lane, errand: Errand) -> None:
-        calls.append(errand)
+    def hook(event: Answered) -> None:
+        calls.append(event)
         if len(calls) == 2:
             raise LookupError("a mistake")
 

@@ -106,7 +106,8 @@ class Harvester:
         Raises:
             UsageError: The output holds another job of a source, or a source asks for what is not built yet.
             HeldError: Another run holds the output.
-            OutputError: A file cannot be written; what was committed stays and the same call goes on.
+            OutputError: A file cannot be written, or a committed one is gone; what was committed stays and the same
+                call goes on.
             JournalError: The journal cannot be trusted.
         """
         _refuse_what_is_not_built(self.config.sources)
@@ -115,6 +116,8 @@ class Harvester:
         try:
             files = Files(root, journal, partial(publish, root) if sink is None else _publisher(sink))
             await files.recover()
+            if sink is None and not fresh:
+                await files.check([source.name for source in self.config.sources])
             return await self._export(journal, files, sink or self._open_sink, is_fresh=fresh)
         finally:
             self._run = None

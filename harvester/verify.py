@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from harvester.errors import JournalError, OutputError
-from harvester.journal import FOLDER, Job, Store, StoredWindow, open_read_only
+from harvester.journal import FOLDER, Job, Store, StoredWindow, holder_of, open_read_only
 from harvester.model import Segment
 from harvester.sinks.readback import UnreadableError, read_keys
 
@@ -41,8 +41,9 @@ def status(root: Path, sources: Sequence[tuple[str, str]]) -> list[StatusRow]:
     """
     if not (root / FOLDER / "journal.db").exists():
         return [_nothing(name, provider) for name, provider in sources]
+    holder = holder_of(root / FOLDER / "lock")
     with open_read_only(root) as store:
-        return [_status(store, name, provider) for name, provider in sources]
+        return [_status(store, name, provider, holder) for name, provider in sources]
 
 
 def _nothing(name: str, provider: str) -> StatusRow:
@@ -59,9 +60,9 @@ def _nothing(name: str, provider: str) -> StatusRow:
     )
 
 
-def _status(store: Store, name: str, provider: str) -> StatusRow:
+def _status(store: Store, name: str, provider: str, holder: str | None) -> StatusRow:
     jobs = store.jobs(name)
-    job = jobs.get("fresh") or jobs.get("current")
+    job = jobs.get("current") or jobs.get("fresh")
     if job is None:
         return _nothing(name, provider)
     windows = store.windows(job.id)
@@ -75,19 +76,19 @@ def _status(store: Store, name: str, provider: str) -> StatusRow:
         missing=sum(window.counts.missing for window in windows),
         open_windows=len(left),
         up_to=min((window.window.until for window in windows), default=None) if not left else None,
-        hint=_hint(job, left, is_listed=bool(windows)),
+        hint=f"held by {holder}" if holder else _hint(jobs, job, left, is_listed=bool(windows)),
     )
 
 
-def _hint(job: Job, left: Sequence[StoredWindow], *, is_listed: bool) -> str:
+def _hint(jobs: Mapping[str, Job], job: Job, left: Sequence[StoredWindow], *, is_listed: bool) -> str:
+    if "fresh" in jobs:
+        return "a new export of all was cut short, what is here stays till it ends; harvester export --fresh goes on"
     if job.outcome == "failed":
         return "the last run failed; harvester export asks again"
     if any(window.state == "gap" for window in left):
         return "gaps are left; harvester export asks for them again"
     if left or not is_listed or job.outcome is None:
         return "cut short; harvester export goes on"
-    if job.state == "fresh":
-        return "cut short; harvester export --fresh goes on"
     return ""
 
 

@@ -54,7 +54,7 @@ def clocked(moment: datetime, now: datetime, zone: tzinfo | None = None) -> str:
 
 def stamped(moment: datetime | None) -> str:
     """Return a moment in UTC, to the second; empty where there is none."""
-    return "" if moment is None else f"{moment:%Y-%m-%dT%H:%M:%SZ}"
+    return "" if moment is None else f"{moment.replace(microsecond=0, tzinfo=None).isoformat()}Z"
 
 
 def several(number: int, one: str, more: str = "") -> str:

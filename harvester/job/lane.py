@@ -31,6 +31,9 @@ from .write import Closing, Desk
 MAX_OPEN = 64
 """Windows of one source that are walked at once: enough to fill every place in flight with first pages."""
 
+AGENT_PASSES = 2
+"""How often a list of agents is read that comes shorter than it says."""
+
 RECENT = timedelta(days=3)
 """A range that ended so long ago, widened or not, holds no calls created now."""
 
@@ -82,6 +85,7 @@ class Lane:
         self._shared = shared
         self._names: dict[str, str | None] = {}
         self._listed: set[str] = set()
+        self._agent_passes = 1
         self._is_listing = False
         self._by_agent: dict[str | None, list[StoredWindow]] = {}
         self._restored: dict[int, OpenWindow] = {}
@@ -111,6 +115,7 @@ class Lane:
         for window in await journal.run(Store.windows, self.job.id):
             self._store(window)
         self.written = sum(window.counts.written for window in self.stored.values())
+        await self._forget_unwanted()
         agents = self._agents_wanted()
         if agents is not None:
             await self._line_up(agents)
@@ -119,6 +124,22 @@ class Lane:
             source.agents and lists_agents and self._todo and not set(agents) <= self._names.keys()
         ):
             self._list_agents(0)
+
+    async def _forget_unwanted(self) -> None:
+        """Forget agents that could not be asked, brought nothing, and are asked for no more: a slip of the pen."""
+        wanted = self._names.keys() if self.account.source.agents is None else set(self.account.source.agents)
+        unwanted = [
+            window
+            for window in self.stored.values()
+            if window.window.agent_id not in {None, *wanted}
+            and not window.counts.written
+            and window.gaps
+            and all(gap.kind == "agent" for gap in window.gaps)
+        ]
+        for window in unwanted:
+            del self.stored[window.id]
+            self._by_agent[window.window.agent_id].remove(window)
+        await self._shared.journal.run(Store.drop_windows, [window.id for window in unwanted])
 
     def _agents_wanted(self) -> Sequence[str | None] | None:
         """Return whose windows to walk; None where the account has to be asked first.
@@ -305,13 +326,28 @@ class Lane:
         self._listed |= listed.keys()
         self._names |= {agent.id: agent.name for agent in fresh}
         has_more = listing.has_more and bool(fresh)
-        is_listed = source.agents is None and not has_more
+        if not has_more:
+            has_more = self._is_short_of_agents(listing.total)
+        is_listed = source.agents is None and not has_more and not self.gaps
         await self._shared.journal.run(Store.add_agents, self.job.id, fresh, is_listed=is_listed)
         if source.agents is None:
             await self._line_up([agent.id for agent in fresh])
         self._is_listing = has_more
         if has_more:
-            self._list_agents(errand.page + 1)
+            self._list_agents(errand.page + 1 if listing.has_more and fresh else 0)
+
+    def _is_short_of_agents(self, total: int | None) -> bool:
+        """Return whether the list is worth reading once more; where that was done, what it lacks is a gap."""
+        if self.account.source.agents is not None or total is None or len(self._listed) >= total:
+            return False
+        if self._agent_passes < AGENT_PASSES:
+            self._agent_passes += 1
+            return True
+        message = (
+            f"the provider counts {total} agents and lists {len(self._listed)}: the others' calls are missing"
+        )
+        self.gaps.append(Gap(kind="source", message=message))
+        return False
 
     async def _receive_page(self, errand: Errand, opened: OpenWindow, response: Response) -> None:
         assert errand.ask is not None
@@ -384,7 +420,7 @@ class Lane:
         """Hand over that the source has ended, and settle its outcome."""
         self.is_closed = True
         for opened in (*self._open.values(), *self._restored.values()):
-            opened.stored.counts = opened.kept
+            opened.settle_so_far()
             self.damaged += opened.damaged
         if self.outcome is None:
             self.outcome = self._outcome(is_interrupted=is_interrupted)

@@ -162,6 +162,15 @@ class OpenWindow:
         self._take(ask, page, sifted)
         return 0
 
+    def settle_so_far(self) -> None:
+        """Say in the window what it came to, where its walk was cut short."""
+        walk, kept = self.walk, self.kept
+        given = walk.given + walk.seen.first
+        kept.passes = self._passes_before + walk.passes
+        if walk.total is not None:
+            settle_counts(kept, walk.total, unread=0, given=given, missing=walk.total - given)
+        self.stored.counts = kept
+
     async def end(self) -> None:
         """Hand over that the window is done, after the last of its rows."""
         walk = self.walk

@@ -230,6 +230,21 @@ class Files:
         known = await self._journal.run(Store.lying_aside)
         await self.remove(await anyio.to_thread.run_sync(_strangers, self._root, known))
 
+    async def check(self, sources: Sequence[str]) -> None:
+        """Check that the committed segments of sources are there, in their sizes: `verify` looks inside.
+
+        Raises:
+            OutputError: One is gone or was changed, so that "complete" would not be true of the output.
+        """
+        for name in sources:
+            segments = await self._journal.run(Store.current_segments, name)
+            if wrong := await anyio.to_thread.run_sync(_wrong, self._root, segments):
+                others = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
+                raise OutputError(
+                    f"{wrong[0]}{others} is gone or not of the size it was written in; put it back, or export the "
+                    f"source again: harvester export --source {name} --fresh"
+                )
+
     async def refuse_strangers(self, source: str) -> None:
         """Refuse to write beside calls that the journal knows nothing of: they would be there twice.
 
@@ -250,6 +265,17 @@ class Files:
             OutputError: One cannot be removed.
         """
         await anyio.to_thread.run_sync(_remove, self._root, paths)
+
+
+def _wrong(root: Path, segments: Sequence[Segment]) -> list[str]:
+    return [segment.path for segment in segments if not _is_whole(root / segment.path, segment.bytes)]
+
+
+def _is_whole(path: Path, size: int) -> bool:
+    try:
+        return path.stat().st_size == size
+    except OSError:
+        return False
 
 
 def _has_files(root: Path, folder: Path) -> bool:

@@ -29,7 +29,7 @@ import zstandard
 
 from harvester.errors import JournalError, OutputError
 
-from .lock import Lock
+from .lock import Lock, holder_of
 from .nouns import (
     DATELESS,
     NAMELESS,
@@ -62,6 +62,7 @@ __all__ = [
     "NewAnswer",
     "Store",
     "StoredWindow",
+    "holder_of",
     "open_read_only",
 ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from pathlib import Path
 
@@ -31,6 +32,8 @@ def open_database(path: Path, *, is_read_only: bool) -> sqlite3.Connection:
         OutputError: It cannot be written, or read where that is all that is wanted.
     """
     mode = "ro" if is_read_only else "rwc"
+    if is_read_only and not os.access(path.parent, os.W_OK):
+        mode += "&immutable=1"  # nobody can write there, nor SQLite the files it reads beside a writer
     try:
         db = sqlite3.connect(
             f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None, check_same_thread=False

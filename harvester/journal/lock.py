@@ -35,3 +35,16 @@ class Lock:
     def close(self) -> None:
         """Let go."""
         self._file.close()
+
+
+def holder_of(path: Path) -> str | None:
+    """Return who holds an output, None where nobody does or it cannot be told."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except OSError:
+                return file.read().strip() or "another process"
+    except OSError:
+        return None
+    return None

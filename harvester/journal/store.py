@@ -178,6 +178,13 @@ class Store:
                 added.append(StoredWindow(cursor.lastrowid, window, "open", Counts(), []))
         return added
 
+    def drop_windows(self, window_ids: Sequence[int]) -> None:
+        """Forget windows of which nothing was written."""
+        with self._transaction():
+            self._db.executemany(
+                "DELETE FROM window WHERE id = ?", [(window_id,) for window_id in window_ids]
+            )
+
     def reopen(self, window_ids: Sequence[int]) -> None:
         """Enter that windows which ended with a gap are walked again."""
         with self._transaction():

@@ -222,7 +222,7 @@ def read_keys(path: Path) -> Iterator[list[str]]:
     try:
         with pq.ParquetFile(path) as file:
             names = file.schema_arrow.names
-            columns = ["call_id", "version"] if "call_id" in names else ["id"]
+            columns = ["call_id", "version"] if {"run_id", "version"} <= set(names) else ["id"]
             for batch in file.iter_batches(columns=columns):
                 ids = batch.column(0).to_pylist()
                 versions = batch.column(1).to_pylist() if len(columns) > 1 else [1] * len(ids)

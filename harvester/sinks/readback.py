@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,12 +52,19 @@ def _ndjson_keys(path: Path) -> Iterator[list[str]]:
             io.BufferedReader(cast("io.RawIOBase", _opened(path, file)), 1 << 20) as lines,
         ):
             for line in lines:
-                key = decoder.decode(line)
-                keys.append(key_of(key.call_id or key.id, key.version))
+                keys.append(_key_in(line, decoder))
                 if len(keys) == BATCH:
                     yield keys
                     keys = []
-    except (msgspec.DecodeError, EOFError, gzip.BadGzipFile, zlib.error, zstandard.ZstdError) as error:
+    except (
+        msgspec.DecodeError,
+        ValueError,
+        AttributeError,
+        EOFError,
+        gzip.BadGzipFile,
+        zlib.error,
+        zstandard.ZstdError,
+    ) as error:
         raise UnreadableError(f"damaged: {error}") from error
     yield keys
 
@@ -67,6 +75,18 @@ def _opened(path: Path, file: BinaryIO) -> BinaryIO:
     if path.suffix == ".zst":
         return cast("BinaryIO", zstandard.ZstdDecompressor().stream_reader(file))
     return file
+
+
+def _key_in(line: bytes, decoder: msgspec.json.Decoder[_Key]) -> str:
+    """Return the key of a line; native rows have an `id`, and some a `call_id` of another meaning beside it."""
+    try:
+        key = decoder.decode(line)
+        return key_of(key.id or key.call_id, key.version)
+    except msgspec.DecodeError:
+        # A row as the provider sent it may hold half a character, or a version that is no number.
+        fields = json.loads(line)
+        found = fields.get("id", fields.get("call_id"))
+        return key_of(None if found is None else str(found), 1)
 
 
 def key_of(call_id: str | None, version: int) -> str:

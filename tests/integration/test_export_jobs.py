@@ -380,3 +380,29 @@ def test_fresh_cut_short_does_not_ask_again_for_sources_that_had_ended(
     assert done.code == 0, done.err
     assert requests_of(sandbox.stats(), "talkover") == 0
     _assert_old_or_new(out, sandbox)
+
+
+async def test_agent_named_by_mistake_is_forgotten_once_it_is_not_asked_for(tmp_path: Path) -> None:
+    """Its gap is named in the run that asks; the next one without it is complete."""
+    async with open_sandbox(SandboxConfig(calls=200, agents=2)) as sandbox:
+        whole = document([source("bimpe", sandbox.url)])
+        assert (await export(whole, tmp_path)).outcome == "complete"
+        wrong = document([source("bimpe", sandbox.url, agents=["nobody"])])
+        for _ in range(2):
+            report = await export(wrong, tmp_path)
+            assert [gap.kind for gap in of(report, "bimpe").gaps] == ["agent"]
+        assert (await export(whole, tmp_path)).outcome == "complete"
+
+
+@pytest.mark.parametrize("provider", ["talkpilot", "bimpe"])
+async def test_list_of_agents_that_comes_short_is_a_gap(tmp_path: Path, provider: str) -> None:
+    """Agents that the provider counts and does not list have calls that are missing; the next run asks again."""
+    quirks = Quirks(agents_too=True, short_pages=(1,))
+    async with open_sandbox(SandboxConfig(calls=300, quirks=quirks)) as sandbox:
+        port, text = sandbox.port, document([source(provider, sandbox.url)])
+        report = await export(text, tmp_path)
+    assert (report.outcome, of(report, provider).gaps[0].kind) == ("gaps", "source")
+    assert "the provider counts 4 agents and lists 2" in of(report, provider).gaps[0].message
+    async with open_sandbox(SandboxConfig(calls=300, port=port)) as sandbox:
+        assert (await export(text, tmp_path)).outcome == "complete"
+        assert_same_ids(Output(tmp_path / "out").ids(provider), truth(sandbox.world.account(provider)))

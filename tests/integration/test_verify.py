@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from harvester.errors import JournalError
-from harvester.sandbox import SandboxConfig, open_sandbox
+from harvester.errors import JournalError, OutputError
+from harvester.sandbox import Quirks, SandboxConfig, open_sandbox
 from harvester.verify import Verified, verify
 
 from .exporting import SandboxProcess, document, export, harvest, source, write_config
@@ -90,3 +90,27 @@ def test_command_tells_findings_by_its_code(tmp_path: Path, sandbox: SandboxProc
     path.unlink()
     ill = harvest(tmp_path, "verify", "--json")
     assert (ill.code, '"is missing"' in ill.out) == (1, True)
+
+
+@pytest.mark.parametrize("provider", ["talkover", "agentvoice", "talkpilot", "bimpe"])
+@pytest.mark.parametrize("file_format", ["ndjson", "parquet"])
+async def test_native_rows_with_half_a_character_are_well(
+    tmp_path: Path, provider: str, file_format: str
+) -> None:
+    """What `export` wrote as the provider sent it is not called damaged, whatever its own columns are called."""
+    output = {"path": "out", "format": file_format, "shape": "native"}
+    async with open_sandbox(SandboxConfig(calls=200, quirks=Quirks(lone_surrogates=37))) as sandbox:
+        await export(document([source(provider, sandbox.url)], output=output), tmp_path)
+    assert problems(verify(tmp_path / "out", [provider])) == []
+
+
+async def test_export_over_a_missing_segment_is_no_success(exported: Callable[..., object]) -> None:
+    """Where a committed file is gone nothing is called complete, and the way out is named."""
+    out = await exported("ndjson", "none", "native")  # type: ignore[misc]
+    path = the_segment(out)
+    path.unlink()
+    async with open_sandbox(SandboxConfig(calls=250)) as sandbox:
+        output = {"path": "out", "format": "ndjson", "compression": "none", "shape": "native"}
+        text = document([source("talkover", sandbox.url)], output=output)
+        with pytest.raises(OutputError, match=f"{path.name} is gone .* --source talkover --fresh"):
+            await export(text, out.parent)

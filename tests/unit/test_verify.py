@@ -199,7 +199,7 @@ async def test_status_says_what_is_left(root: Path) -> None:
         "gaps are left",
         "the last run failed",
         "cut short",
-        "cut short",
+        "a new export of all was cut short, what is here stays till it ends",
     ]
     assert "--fresh" in rows[3].hint
     assert [(row.missing, row.open_windows, row.up_to) for row in rows[:2]] == [(4, 1, None), (0, 1, None)]

@@ -179,7 +179,7 @@ class Play:
         self._left = requests
         self._concurrency = concurrency
         self._dice = random.Random(seed)
-        self._clock = FakeClock()
+        self.clock = FakeClock()
         self._windows = [Window(limit, begins_at=server.begins_at) for limit in server.limits]
         self._events: list[tuple[float, int, Flight | None]] = []
         self._number = 0
@@ -187,15 +187,15 @@ class Play:
         self._busy_until: list[float] = [0.0] * server.serves
         self._in_flight = 0
         self._look_at = math.inf
-        self.played = Played(Gate(self._clock, configured, documented), arrivals=[])
+        self.played = Played(Gate(self.clock, configured, documented), arrivals=[])
 
     def run(self, *, longest_s: float = 1e5) -> Played:
         """Play it to the end, or as long as it may take."""
-        with asyncio.Runner(loop_factory=lambda: ClockLoop(self._clock)) as runner:
+        with asyncio.Runner(loop_factory=lambda: ClockLoop(self.clock)) as runner:
             return runner.run(self._run(longest_s))
 
     async def _run(self, longest_s: float) -> Played:
-        played, clock = self.played, self._clock
+        played, clock = self.played, self.clock
         self._send()
         while self._events and clock.monotonic() < longest_s:
             at, _, flight = heapq.heappop(self._events)
@@ -218,7 +218,7 @@ class Play:
         heapq.heappush(self._events, (at, self._number, flight))
 
     def _send(self) -> None:
-        gate, now = self.played.gate, self._clock.monotonic()
+        gate, now = self.played.gate, self.clock.monotonic()
         while self._left > 0 and self._in_flight < self._concurrency:
             if (wait_s := gate.wait_s()) > 0:
                 look_at = now + max(wait_s, 0.001)

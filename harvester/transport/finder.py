@@ -257,13 +257,13 @@ class Finder:
         """Keep to what got through before a refusal: so much is never refused by chance, whatever the reason is."""
         self._believed_until = float("-inf")
         self._seen = self._refused = self._storm = 0.0
+        through = {period_s: self._through.count(until - period_s, until) for period_s in PERIODS_S}
+        measured_s = next((period_s for period_s in PERIODS_S if through[period_s] >= FEW), PERIODS_S[-1])
         for period_s, window in self._windows.items():
-            through = self._through.count(until - period_s, until)
-            if through >= FEW or period_s == PERIODS_S[-1]:
-                window.hold(max(through, 1), now)
-                self._found(period_s)
-                return
-            window.lift()
+            if period_s < measured_s:
+                window.lift()
+        self._windows[measured_s].hold(max(through[measured_s], 1), now)
+        self._found(measured_s)
 
     def _count(self, *, is_refused: bool) -> None:
         self._seen += 1 - self._seen / MEMORY

@@ -103,7 +103,7 @@ async def test_announced_limit_is_used_without_refusals(ask: Asker, headers: str
     """20/s told by headers over 1,000 pages: at most 0.5 % refused, 0.9 used."""
     seen = await ask(1000, {"rates": ["20/s"], "headers": headers, "retry_after": retry_after})
     assert seen.refused_share <= 0.005
-    assert seen.per_s >= 0.88 * 20
+    assert seen.per_s >= 0.9 * 20
 
 
 @pytest.mark.slow
@@ -112,7 +112,7 @@ async def test_unknown_limit_is_found_and_used(ask: Asker, retry_after: str) -> 
     """20/s told by nothing but refusals over 1,000 pages: at most 1.5 % refused, 0.85 used."""
     seen = await ask(1000, {"rates": ["20/s"], "retry_after": retry_after})
     assert seen.refused_share <= 0.015
-    assert seen.per_s >= 0.83 * 20
+    assert seen.per_s >= 0.85 * 20
 
 
 @pytest.mark.slow
@@ -122,7 +122,7 @@ async def test_unknown_limit_on_requests_in_flight_is_found(ask: Asker) -> None:
     seen = await ask(5000, {"max_in_flight": 8}, latency_s=0.05)
     assert seen.outcome == "complete"
     assert seen.refused_share <= 0.01
-    assert seen.per_s >= 0.75 * possible.per_s
+    assert seen.per_s >= 0.8 * possible.per_s
 
 
 @pytest.mark.slow

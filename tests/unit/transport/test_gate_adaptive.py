@@ -217,3 +217,37 @@ def test_half_of_an_announced_limit_is_used_until_its_window_is_known() -> None:
     announced.learn(Hint(20, 19, 1.5), 0.0, ledger)
     assert announced.rate is None
     assert announced.per_s == 10.0
+
+
+def test_headers_without_a_limit_say_only_that_nothing_remains() -> None:
+    """A reset closes the gate; of a rate nothing is learnt."""
+    clock = FakeClock()
+    gate = Gate(clock, None)
+    spend(gate)
+    gate.settle(gate.sent(), hint=Hint(None, 0, 12.0))
+    assert gate.paused_s == 12.0
+    assert gate.rates == ()
+
+
+def test_limit_without_what_remains_is_told_by_its_reset() -> None:
+    """Where headers leave out the count, a reset of a minute is a window of a minute."""
+    announced, ledger = Announced(), Ledger(60.0)
+    announced.learn(Hint(60, None, 60.5), 0.0, ledger)
+    for _ in range(2):
+        announced.learn(Hint(60, None, 60.5), 1.0, ledger)
+    assert announced.rate == Rate(60, 60.0)
+
+
+async def test_source_without_a_limit_shares_the_limit_of_another() -> None:
+    """One says unlimited, another with the same key ten a second: the stricter holds for both."""
+    gate = Gate(FakeClock(), ())
+    gate.tighten((Rate(10, 1.0),))
+    assert gate.rates == (Rate(10, 1.0),)
+    await gate.spend()
+    assert gate.wait_s() > 0
+
+
+def test_refusals_by_chance_beside_a_configured_limit_do_not_slow_down() -> None:
+    """The finder looks on there as well, and lets go again what holding does not help."""
+    played = play(Server(chance=0.1), 2000, configured=(Rate(100, 1.0),))
+    assert played.per_s >= 25

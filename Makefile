@@ -29,9 +29,10 @@ lint: $(READY) ## ruff
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 
-types: $(READY) ## mypy and pyright
+types: $(READY) ## mypy and pyright; the public face is typed whole
 	$(BIN)/mypy
 	$(BIN)/pyright
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pyright --verifytypes harvester --ignoreexternal
 
 layers: $(READY) ## imports point down the ladder
 	$(BIN)/lint-imports

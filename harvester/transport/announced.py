@@ -65,7 +65,8 @@ class Votes:
 
     def __init__(self, period_s: float) -> None:
         self.period_s = period_s
-        self.too_short = self.too_long = 0.0
+        self.too_short: float = 0.0
+        self.too_long: float = 0.0
 
     def count(self, shortest_s: float, longest_s: float) -> None:
         """Count one answer, by which the window has at least so many seconds, and at most so many."""
@@ -83,7 +84,7 @@ class Announced:
     def __init__(self, periods_s: Iterable[float] = ()) -> None:
         self.limit: int | None = None
         self.period_s: float | None = None
-        self.is_known = False
+        self.is_known: bool = False
         self._votes = [Votes(period_s) for period_s in sorted({*PERIODS_S, *periods_s})]
         self._is_calendar = False
         self._answers = 0

@@ -73,8 +73,8 @@ class Ceiling:
 
     def __init__(self, *, certain: float, hold_s: float, cut_every_s: float, in_a_row: bool = False) -> None:
         self.limit: float | None = None
-        self.best = 0.0
-        self.is_confirmed = False
+        self.best: float = 0.0
+        self.is_confirmed: bool = False
         self._certain = certain
         self._first_hold_s = self._hold_s = hold_s
         self._cut_every_s = cut_every_s

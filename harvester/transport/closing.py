@@ -19,7 +19,7 @@ class Closing:
     """Why nobody may send for a while: a refusal, or a window that is used up. Pure: time is an argument."""
 
     def __init__(self) -> None:
-        self.until = 0.0
+        self.until: float = 0.0
         self._refused_at = float("-inf")
         self._in_a_row = 0
         self._is_trial = False

@@ -37,8 +37,8 @@ class Crowd:
     """The cap on requests in flight of one key."""
 
     def __init__(self) -> None:
-        self.latency_s = 0.0
-        self.is_crowded = False
+        self.latency_s: float = 0.0
+        self.is_crowded: bool = False
         self._cap: int | None = None
         self._best = 0
         self._strikes = 0
@@ -134,8 +134,8 @@ class Queue:
     """
 
     def __init__(self) -> None:
-        self.latency_s = 0.0
-        self.is_crowded = False
+        self.latency_s: float = 0.0
+        self.is_crowded: bool = False
         self.cap: int | None = None
         self._base_s = float("inf")
         self._tried_s: float | None = None

@@ -90,8 +90,8 @@ class Finder:
     """
 
     def __init__(self, per_s: float | None = START_PER_S) -> None:
-        self.crowd = Crowd()
-        self.ledger = Ledger(PERIODS_S[-1] * 2)
+        self.crowd: Crowd = Crowd()
+        self.ledger: Ledger = Ledger(PERIODS_S[-1] * 2)
         self._through = Ledger(PERIODS_S[-1])
         self._open_per_s = per_s
         self._grows = per_s is not None
@@ -104,7 +104,7 @@ class Finder:
             )
             for period_s in PERIODS_S
         }
-        self.sent_at = 0.0
+        self.sent_at: float = 0.0
         self._next_at = 0.0
         self._step_at: float | None = None
         self._step_sent = 0

@@ -92,7 +92,7 @@ class Gate:
         self._closing = Closing()
         self._in_flight = 0
         self._moments = Ledger(0.0)
-        self.throttled = 0
+        self.throttled: int = 0
         self._announced = Announced(rate.period_s for rate in (*self._configured, *self._documented))
         self._finder: Finder | None = None
         self._set_rates()

@@ -26,7 +26,7 @@ class Budget:
     """
 
     def __init__(self, retries: float = 100, per_success: float = 1.0) -> None:
-        self.left = retries
+        self.left: float = retries
         self._most = retries
         self._per_success = per_success
 

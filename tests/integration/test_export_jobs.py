@@ -183,10 +183,10 @@ async def test_changed_value_of_a_filter_is_told_from_the_old(tmp_path: Path) ->
 
 def test_another_job_is_exit_code_2(tmp_path: Path, sandbox: SandboxProcess) -> None:
     """For every source that differs a message; a phone number in a filter is not shown."""
-    one = source("agentvoice", sandbox.url, filters={"phone_number": "+4915112345678"})
+    one = source("agentvoice", sandbox.url, filters={"phone_number": "+491713920012"})
     write_config(tmp_path, document([one, source("bimpe", sandbox.url)]))
     assert harvest(tmp_path, "export").code == 0
-    one = source("agentvoice", sandbox.url, filters={"phone_number": "+4915187654321"})
+    one = source("agentvoice", sandbox.url, filters={"phone_number": "+491713920034"})
     write_config(tmp_path, document([one, source("bimpe", sandbox.url)]))
     done = harvest(tmp_path, "export", "--format", "ndjson")
     assert done.code == 2

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import zstandard
@@ -26,8 +25,8 @@ from .nouns import (
     NewAnswer,
     StoredWindow,
 )
+from .rows import from_us, read_job, read_window, to_us
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAY_US = 86_400_000_000
 
 
@@ -86,7 +85,7 @@ class Store:
             " WHERE source = ?",
             (source,),
         )
-        return {row[2]: _job(row) for row in rows}
+        return {row[2]: read_job(row) for row in rows}
 
     def sources(self) -> list[str]:
         """Return the names of all sources that have a job."""
@@ -101,7 +100,7 @@ class Store:
             " RETURNING id, source, state, spec, until, is_listed, run_id, outcome, gaps, round_id",
             (source, state, msgspec.json.encode(spec), to_us(until), round_id),
         ).fetchone()
-        return _job(row)
+        return read_job(row)
 
     def open_round(self, run_id: str) -> str:
         """Return the round of `--fresh` that was cut short, else begin one named after this run."""
@@ -162,7 +161,7 @@ class Store:
             " ORDER BY agent_id, since, until",
             (job_id,),
         )
-        return [_window(row) for row in rows]
+        return [read_window(row) for row in rows]
 
     def add_windows(self, job_id: int, windows: Sequence[Window]) -> list[StoredWindow]:
         """Enter new windows, open."""
@@ -420,41 +419,3 @@ class Store:
             "INSERT OR REPLACE INTO spilled VALUES (?, ?, ?)",
             [(*key, msgspec.msgpack.encode(bucket)) for key, bucket in buckets.items()],
         )
-
-
-def to_us(moment: datetime) -> int:
-    """Return a moment as whole microseconds since 1970."""
-    return (moment - EPOCH) // timedelta(microseconds=1)
-
-
-def from_us(micros: int) -> datetime:
-    """Return the moment of whole microseconds since 1970."""
-    return EPOCH + timedelta(microseconds=micros)
-
-
-def _job(row: Sequence[Any]) -> Job:
-    job_id, source, state, spec, until, is_listed, run_id, outcome, gaps, round_id = row
-    return Job(
-        id=job_id,
-        source=source,
-        state=state,
-        spec=msgspec.json.decode(spec, type=JobSpec),
-        until=from_us(until),
-        is_listed=bool(is_listed),
-        run_id=run_id,
-        outcome=outcome,
-        gaps=msgspec.json.decode(gaps, type=list[Gap]) if gaps else [],
-        round_id=round_id,
-    )
-
-
-def _window(row: Sequence[Any]) -> StoredWindow:
-    window_id, agent_id, since, until, state, counts, gaps = row
-    window = Window(agent_id, None if since is None else from_us(since), from_us(until))
-    return StoredWindow(
-        id=window_id,
-        window=window,
-        state=state,
-        counts=msgspec.json.decode(counts, type=Counts) if counts else Counts(),
-        gaps=msgspec.json.decode(gaps, type=list[Gap]) if gaps else [],
-    )

@@ -21,7 +21,7 @@ from harvester.journal import (
     Store,
     StoredWindow,
 )
-from harvester.journal.store import from_us, to_us
+from harvester.journal.rows import from_us, to_us
 from harvester.model import Agent, Gap, Segment, Window
 
 AT = datetime(2026, 3, 1, 12, 0, 0, 123_456, tzinfo=UTC)

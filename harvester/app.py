@@ -56,6 +56,7 @@ class Harvester:
         clock: What tells the time; None for the machine's.
         hooks: Called after each request, whether its answer was taken or there was none.
         policy: How often and how long a request is tried.
+        journal: What keeps answers and segments; a Journal of one's own, for measuring and for tests.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Harvester:
         clock: Clock | None = None,
         hooks: Sequence[Hook] = (),
         policy: RetryPolicy | None = None,
+        journal: type[Journal] = Journal,
     ) -> None:
         self.config = config
         self._transport = transport
@@ -73,6 +75,7 @@ class Harvester:
         self._clock = clock or SystemClock()
         self._hooks = hooks
         self._policy = policy or RetryPolicy()
+        self._journal = journal
         self._gates: dict[object, Gate] = {}
         self._memory = GateMemory(self._clock)
         self._run: Run | None = None
@@ -112,7 +115,7 @@ class Harvester:
         """
         _refuse_what_is_not_built(self.config.sources)
         root = self.config.output.path
-        journal = await Journal.open(root, holder="export")
+        journal = await self._journal.open(root, holder="export")
         try:
             files = Files(root, journal, partial(publish, root) if sink is None else _publisher(sink))
             await files.recover()

@@ -115,12 +115,34 @@ class Cursor(msgspec.Struct, frozen=True):
     size: int
 
 
+class Part(msgspec.Struct, frozen=True):
+    """A stretch of a window that the provider's filter is asked for; an end that is None is the window's own.
+
+    The filter's calendar need not be ours, so its rows may lie beyond the stretch. `has_last_day`: a range of whole
+    days holds the last one it names. `is_again`: it is read once more as one, because its parts did not make it up.
+    """
+
+    since: datetime | None = None
+    until: datetime | None = None
+    has_last_day: bool = True
+    is_again: bool = False
+
+    def __str__(self) -> str:
+        ends = ["" if at is None else f"{at:%Y%m%dT%H%M%S}" for at in (self.since, self.until)]
+        marks = ("" if self.has_last_day else "x") + ("a" if self.is_again else "")
+        return "/".join((*ends, marks)).rstrip("/")
+
+
 class Query(msgspec.Struct, frozen=True):
-    """What all pages of one walk ask: a window, the provider's own filters, the detail groups its list can give."""
+    """What all pages of one walk ask: a window, the provider's own filters, the detail groups its list can give.
+
+    `part`: the stretch of the window that is asked for.
+    """
 
     window: Window
     filters: Mapping[str, str] = {}
     details: tuple[str, ...] = ()
+    part: Part = Part()
 
 
 class Request(msgspec.Struct, frozen=True):

@@ -27,8 +27,13 @@ MAX_IDS = 100_000
 BUCKET_COST = 4
 """What an hour costs beside its ids, in ids."""
 
+PASSES = 100
+"""Numbers that a walk may give its passes, from the sieve's `base` on."""
+
+EARLIER_RUN = 0
+ELSEWHERE = -1
 Bucket = dict[str, int]
-"""Id to the pass that saw it last; 0 is an earlier run."""
+"""Id to the pass that saw it last; or an earlier run, or a part of the window that it does not belong to."""
 
 
 class IdJournal(Protocol):
@@ -135,6 +140,9 @@ class Sieve:
         dateless: Ids of the source's rows without a moment, by the number of the window they were written for.
         covered: Ranges already complete, by agent; a walk of the whole account leaves their rows out.
         window_id: The journal's number of the window.
+        own: The range of the part of the window that is sifted; None for all of it. What the provider lists in
+            another part than we would is taken where it comes, and passes are told apart here alone.
+        base: Below the numbers of this sieve's passes, which no other sieve of the window has.
     """
 
     def __init__(
@@ -144,9 +152,14 @@ class Sieve:
         *,
         dateless: dict[str, int],
         covered: Mapping[str, Sequence[Range]] | None = None,
+        own: Range | None = None,
+        base: int = 0,
     ) -> None:
         self._since = window.since
         self._until = window.until
+        self._own = own
+        self._base = base
+        self._others: dict[str, int] = {}
         self._window_id = window_id
         self._dateless = dateless
         self._covered = covered or {}
@@ -172,12 +185,12 @@ class Sieve:
             buckets: The ids known, by hour; those of the rows are added.
             pass_number: Counts from 1.
         """
-        count = len(page.ids)
+        count, number = len(page.ids), self._base + pass_number
         if agents is None and self._is_all_new(page, buckets):
             for call_id, hour in zip(page.ids, page.hours, strict=True):
-                buckets[hour][call_id] = pass_number
-            return range(count), Sifted(distinct=count, first=count, unknown=count)
-        return self._sift_each(page, agents, buckets, pass_number)
+                buckets[hour][call_id] = number
+            return range(count), Sifted(distinct=count, first=count, added=count, unknown=count)
+        return self._sift_each(page, agents, buckets, number)
 
     def know(self, page: Keys, buckets: dict[int, Bucket]) -> int:
         """Put in the rows of an answer that an earlier run saw, as known; return how many ids were added."""
@@ -186,7 +199,7 @@ class Sieve:
             if at is None:
                 self._is_ours(call_id)
             if call_id not in buckets[hour]:
-                buckets[hour][call_id] = 0
+                buckets[hour][call_id] = EARLIER_RUN
                 added += 1
         return added
 
@@ -196,7 +209,8 @@ class Sieve:
         if not ids or min(hours) < 0 or len(set(ids)) < len(ids):
             return False
         moments = cast("Sequence[datetime]", page.moments)
-        if max(moments) >= self._until or (self._since is not None and min(moments) < self._since):
+        since, until = self._own or (self._since, self._until)
+        if max(moments) >= until or (since is not None and min(moments) < since):
             return False
         return all(buckets[hour].keys().isdisjoint(ids) for hour in hours)
 
@@ -213,22 +227,36 @@ class Sieve:
             bucket = buckets[hour]
             if hour == NAMELESS:
                 call_id = page.ids[index] = self._numbered(call_id, pass_number)  # noqa: PLW2901 - the copy's id
-            last_pass = bucket.get(call_id)
+            known = bucket.get(call_id)
+            passes, mark = self._passes_of(at, bucket)
+            last_pass = passes.get(call_id)
             if last_pass == pass_number:
                 sifted.repeated += 1
                 continue
-            bucket[call_id] = pass_number
+            passes[call_id] = pass_number
             sifted.distinct += 1
             sifted.above += at is not None and at >= self._until
-            if last_pass:
+            if last_pass is not None and self._base < last_pass < self._base + PASSES:
                 continue
             sifted.first += 1
-            sifted.nameless += hour == NAMELESS and self._is_ours(call_id)
+            if not known:
+                bucket[call_id] = mark or pass_number
+                sifted.added += 1
+                sifted.nameless += hour == NAMELESS and self._is_ours(call_id)
             agent_id = agents[index] if agents is not None else None
-            if last_pass is None and self._is_in(call_id, at, hour, agent_id):
+            if known is None and self._is_in(call_id, at, hour, agent_id):
                 new.append(index)
         sifted.unknown = len(new)
         return new, sifted
+
+    def _passes_of(self, at: datetime | None, bucket: Bucket) -> tuple[Bucket, int | None]:
+        """Return where it is kept which pass saw a row, and how the window's ids are to know it otherwise."""
+        if self._own is None:
+            return bucket, None
+        since, until = self._own
+        if at is not None and at < until and (since is None or at >= since):
+            return bucket, None
+        return self._others, ELSEWHERE
 
     def _numbered(self, call_id: str, pass_number: int) -> str:
         """Tell copies of a row without an id apart by their number in the pass: each is a row of the list."""

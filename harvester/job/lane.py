@@ -12,15 +12,17 @@ import logging
 from collections import deque
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 
 import msgspec
 
 from harvester.errors import AccessError, ProviderError
 from harvester.fetch import Account, described
 from harvester.journal import Job, KeptAnswer, Store, StoredWindow
-from harvester.model import Cursor, Gap, Query, Request, Response
+from harvester.model import Cursor, Gap, Part, Query, Request, Response, Window
 
 from .ids import Sieve
+from .parts import Parts
 from .plan import Range, covered, windows_left
 from .report import Outcome
 from .shape import Shaper
@@ -259,7 +261,7 @@ class Lane:
         return self._errand(opened, ask)
 
     def _errand(self, opened: OpenWindow, ask: Ask) -> Errand:
-        return Errand(self.account.provider.list_request(opened.query, ask.cursor), opened, ask)
+        return Errand(self.account.provider.list_request(*opened.asked(ask)), opened, ask)
 
     def _largest(self) -> OpenWindow | None:
         """Return the window with the most left to ask, so that all finish together."""
@@ -288,21 +290,25 @@ class Lane:
 
     def _opened(self, stored: StoredWindow) -> OpenWindow:
         source, window = self.account.source, stored.window
-        walk = Walk(
-            window,
-            page_size=self._shared.page_size,
-            by_order=self.account.provider.capabilities.range_by == "order",
-            ends_now=window.until > self._shared.clock.now() - RECENT,
-        )
-        sieve = Sieve(
-            window,
-            stored.id,
-            dateless=self._dateless,
-            covered=self._covered if window.agent_id is None else None,
-        )
+        capabilities = self.account.provider.capabilities
+        covered_here = self._covered if window.agent_id is None else None
+
+        def sieve(own: Range | None, base: int) -> Sieve:
+            return Sieve(window, stored.id, dateless=self._dateless, covered=covered_here, own=own, base=base)
+
+        walk = Parts(partial(self._walk, window), cuts_at=capabilities.cuts_at)
         place = Place(self.job.id, self.desk, self._shaper, self._names)
         query = Query(window, source.filters, source.details)
         return OpenWindow(stored, query, walk=walk, sieve=sieve, place=place, shared=self._shared)
+
+    def _walk(self, window: Window, part: Part) -> Walk:
+        until = part.until or window.until
+        return Walk(
+            Window(window.agent_id, part.since or window.since, until),
+            page_size=self._shared.page_size,
+            by_order=self.account.provider.capabilities.range_by == "order",
+            ends_now=until > self._shared.clock.now() - RECENT,
+        )
 
     # What comes back.
 

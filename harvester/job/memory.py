@@ -1,4 +1,7 @@
-"""What gates have spent, kept in the journal: an hour's budget does not start anew because a process did."""
+"""What gates have spent, kept in the journal: an hour's budget does not start anew because a process did.
+
+Nor does a pause that the provider asked for end because of that.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +17,12 @@ from harvester.transport.gate import Gate
 UNSEEN_S = 0.5
 """What was sent so shortly before a run was killed may not have been entered; as much as the limit allows counts."""
 
+PAUSE_S = 2.0
+"""A pause that lasts no longer is over by the time another process could keep it."""
+
 
 class GateMemory:
-    """The gates that count a long window, each kept under the names of its sources.
+    """What gates count of long windows, and their pauses, kept under the names of their sources.
 
     Args:
         clock: The time that the gates go by.
@@ -27,6 +33,7 @@ class GateMemory:
         self._journal: Journal | None = None
         self._gates: dict[Gate, list[str]] = {}
         self._saved_at = float("-inf")
+        self._paused_until: dict[Gate, float] = {}
 
     async def open(self, accounts: Iterable[Account], journal: Journal, *, was_killed: bool) -> None:
         """Tell gates that are new here what earlier runs sent, and keep their account in this journal from now on.
@@ -45,14 +52,13 @@ class GateMemory:
     async def _restore(self, gates: Iterable[Gate], journal: Journal, *, was_killed: bool) -> None:
         now = self._clock.now()
         for gate in gates:
-            if gate.memory_s:
-                since = now - timedelta(seconds=gate.memory_s)
-                sent, until = await journal.run(Store.spent, self._gates[gate], since)
-                ages = _ages_s(sent, now)
-                if was_killed and ages:
-                    ages += [ages[-1]] * ceil(gate.rates[0].per_second * UNSEEN_S)
-                paused_s = (until - now).total_seconds() if until is not None else 0.0
-                gate.remember(ages, paused_s=max(paused_s, 0.0))
+            since = now - timedelta(seconds=gate.memory_s)
+            sent, until = await journal.run(Store.spent, self._gates[gate], since)
+            ages = _ages_s(sent, now)
+            if was_killed and ages:
+                ages += [ages[-1]] * ceil(gate.rates[0].per_second * UNSEEN_S)
+            paused_s = (until - now).total_seconds() if until is not None else 0.0
+            gate.remember(ages, paused_s=max(paused_s, 0.0))
 
     async def save(self) -> None:
         """Enter what was sent since the last time, and pauses that last."""
@@ -65,10 +71,18 @@ class GateMemory:
         for gate, names in self._gates.items():
             if gate.memory_s:
                 spent += [(names[0], moment - timedelta(seconds=now - at)) for at in gate.spent(since)]
-                if gate.paused_s:
-                    pauses.append((names[0], moment + timedelta(seconds=gate.paused_s)))
+            if self._is_new_pause(gate, now):
+                pauses.append((names[0], moment + timedelta(seconds=gate.paused_s)))
         if spent or pauses:
             await self._journal.run(Store.spend, spent, pauses)
+
+    def _is_new_pause(self, gate: Gate, now: float) -> bool:
+        """Return whether there is a pause to enter: each is entered once, though it may last an hour."""
+        until, before = now + gate.paused_s, self._paused_until.get(gate, 0.0)
+        if gate.paused_s <= PAUSE_S or abs(until - before) <= PAUSE_S:
+            return False
+        self._paused_until[gate] = until
+        return True
 
 
 def _ages_s(sent: Sequence[datetime], now: datetime) -> list[float]:

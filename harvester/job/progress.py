@@ -12,6 +12,9 @@ from .report import ProgressState, SourceProgress
 SMOOTHING_S = 5.0
 """The rate shown is that of about the last so many seconds."""
 
+BUDGET_SHOWN_S = 30.0
+"""From so long a wait on a limit of our own keeping is shown as a pause; a minute's is no news."""
+
 _ENDS: dict[str, ProgressState] = {"failed": "failed", "interrupted": "waiting"}
 
 
@@ -43,7 +46,7 @@ class Progress:
         return rows
 
     def _row(self, lane: Lane, rate: float) -> SourceProgress:
-        paused_s = lane.account.gate.paused_s
+        paused_s = _paused_s(lane)
         state = _state(lane, paused_s)
         expected = lane.expected
         return SourceProgress(
@@ -67,6 +70,12 @@ def _smoothed(rate: float | None, fresh: int, passed_s: float) -> float | None:
         return measured
     weight = min(passed_s / SMOOTHING_S, 1.0)
     return rate + (measured - rate) * weight
+
+
+def _paused_s(lane: Lane) -> float:
+    gate = lane.account.gate
+    held_s = gate.held_s
+    return held_s if held_s >= BUDGET_SHOWN_S else gate.paused_s
 
 
 def _state(lane: Lane, paused_s: float) -> ProgressState:

@@ -28,7 +28,7 @@ from typing import Literal, cast
 
 import msgspec
 
-from harvester.model import Cursor, Gap, Listing, Window
+from harvester.model import Cursor, Gap, Listing, Part, Window
 
 from .locate import Bisection, is_worth_it
 
@@ -41,24 +41,27 @@ class Ask(msgspec.Struct, frozen=True):
     """One list request of a walk. A probe asks for a single row, which is looked at and not written.
 
     `is_check`: for a row that was looked at before, to see whether it moved; an earlier look is no answer to that.
+    `part`: the stretch of the window that is asked for.
     """
 
     cursor: Cursor
     is_probe: bool = False
     is_check: bool = False
+    part: Part = Part()
 
 
 class Sifted(msgspec.Struct):
     """What rows are to their window; all but `repeated` count rows not yet seen in this pass.
 
-    `distinct` in all, of them `above` at or after `until`; `first` seen in no pass of this walk before, `unknown` those
-    of the window that no run knew, `nameless` those of the window that are no calls. `repeated` were seen in this pass
-    already.
+    `distinct` in all, of them `above` at or after `until`; `first` seen in no pass of this walk before, `added` in no
+    walk of the window in this run, `unknown` those of the window that no run knew, `nameless` those of the window that
+    are no calls. `repeated` were seen in this pass already.
     """
 
     distinct: int = 0
     above: int = 0
     first: int = 0
+    added: int = 0
     unknown: int = 0
     nameless: int = 0
     repeated: int = 0
@@ -68,6 +71,7 @@ class Sifted(msgspec.Struct):
         self.distinct += other.distinct
         self.above += other.above
         self.first += other.first
+        self.added += other.added
         self.unknown += other.unknown
         self.nameless += other.nameless
         self.repeated += other.repeated
@@ -122,6 +126,21 @@ class Walk:
         """Requests of this pass that `next` would give one after another, as far as is known."""
         ahead = self._end_page - self._next_page if self._phase == "pages" else 0
         return len(self._queue) + max(ahead, 0)
+
+    @property
+    def page_size(self) -> int:
+        """Rows that are asked for at once."""
+        return self._page_size
+
+    @property
+    def ends_now(self) -> bool:
+        """The window ends about when the walk began."""
+        return self._ends_now
+
+    @property
+    def has_lost(self) -> bool:
+        """There are pages of this pass that could not be had."""
+        return bool(self._lost)
 
     def next(self) -> Ask | None:
         """Return what to ask next, None where that depends on an answer on its way, or nothing is left."""

@@ -6,7 +6,7 @@ what a segment holds is in the journal before the segment is, and a window ends 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 import msgspec
@@ -26,12 +26,14 @@ from harvester.journal import (
     Store,
     StoredWindow,
 )
-from harvester.model import Gap, Listing, Query
+from harvester.model import Cursor, Gap, Listing, Part, Query
 
-from .ids import IdStore, Sieve, hour_of
+from .ids import PASSES, IdStore, Sieve, hour_of
+from .parts import Parts
+from .plan import Range
 from .report import settle_counts
 from .shape import Page, Shaper
-from .walk import Answer, Ask, Sifted, Walk
+from .walk import Answer, Ask, Sifted
 from .write import Batch, Closing, Desk, Ended
 
 Message = Batch | Ended | Closing
@@ -64,7 +66,7 @@ class OpenWindow:
         stored: The window as the journal knows it.
         query: What its requests ask.
         walk: What decides which pages to ask for.
-        sieve: What tells new rows from the others.
+        sieve: Makes what tells a part's new rows from the others, of its own range and the base of its numbers.
         place: Where its rows go.
         shared: What all lanes use.
     """
@@ -74,8 +76,8 @@ class OpenWindow:
         stored: StoredWindow,
         query: Query,
         *,
-        walk: Walk,
-        sieve: Sieve,
+        walk: Parts,
+        sieve: Callable[[Range | None, int], Sieve],
         place: Place,
         shared: Shared,
     ) -> None:
@@ -84,7 +86,9 @@ class OpenWindow:
         self.query = query
         self.kept: Counts = Counts()
         self.damaged: int = 0
-        self._sieve = sieve
+        self._make_sieve = sieve
+        self._sieves: dict[Part, Sieve] = {}
+        self._sieve_count = 0
         self._place = place
         self._shared = shared
         self._journaled: dict[AnswerKey, KeptAnswer] = {}
@@ -102,10 +106,14 @@ class OpenWindow:
                 self.kept.written += digest.written
                 page = _page_of(digest)
                 buckets = await self._shared.ids.open(self.stored.id, set(page.hours))
-                await self._shared.ids.settle(self._sieve.know(page, buckets))
+                await self._shared.ids.settle(self._sieve(Part()).know(page, buckets))
         self._journaled = {
             answer.key: answer for answer in answers if answer.key.pass_number > self._passes_before
         }
+
+    def asked(self, ask: Ask) -> tuple[Query, Cursor]:
+        """Return what to ask the provider for."""
+        return msgspec.structs.replace(self.query, part=ask.part), ask.cursor
 
     @property
     def has_journaled(self) -> bool:
@@ -133,7 +141,7 @@ class OpenWindow:
             MalformedError: It is not what the documents say; nothing was taken.
         """
         page = self._place.shaper.read(body, keys_only=ask.is_probe)
-        new, sifted = ([], Sifted()) if ask.is_probe else await self._sift(page)
+        new, sifted = ([], Sifted()) if ask.is_probe else await self._sift(ask, page)
         written = sum(page.calls[i] is not None for i in new) if page.problems else len(new)
         self.kept.written += written
         key = self._key(ask)
@@ -158,17 +166,16 @@ class OpenWindow:
             body = await journal.run(Store.body, kept.place)
             return await self.receive(ask, body, digest.received_at, is_kept=True)
         page = _page_of(digest)
-        _, sifted = ([], Sifted()) if ask.is_probe else await self._sift(page)
+        _, sifted = ([], Sifted()) if ask.is_probe else await self._sift(ask, page)
         self._take(ask, page, sifted)
         return 0
 
     def settle_so_far(self) -> None:
         """Say in the window what it came to, where its walk was cut short."""
         walk, kept = self.walk, self.kept
-        given = walk.given + walk.seen.first
         kept.passes = self._passes_before + walk.passes
         if walk.total is not None:
-            settle_counts(kept, walk.total, unread=0, given=given, missing=walk.total - given)
+            settle_counts(kept, walk.total, unread=0, given=walk.given, missing=walk.total - walk.given)
         self.stored.counts = kept
 
     async def end(self) -> None:
@@ -200,20 +207,34 @@ class OpenWindow:
         await self._shared.out.send(Ended(self._place.desk, stored))
 
     def _key(self, ask: Ask) -> AnswerKey:
-        pass_number = self._passes_before + self.walk.passes
-        return AnswerKey(self.stored.id, pass_number, ask.cursor.page, ask.cursor.size, ask.is_probe)
+        pass_number = self._passes_before + self.walk.pass_of(ask.part)
+        return AnswerKey(
+            self.stored.id, pass_number, ask.cursor.page, ask.cursor.size, ask.is_probe, str(ask.part)
+        )
+
+    def _sieve(self, part: Part) -> Sieve:
+        sieve = self._sieves.get(part)
+        if sieve is None:
+            window = self.stored.window
+            is_whole = part.since is None and part.until is None
+            own = None if is_whole else (part.since or window.since, part.until or window.until)
+            sieve = self._sieves[part] = self._make_sieve(own, self._sieve_count * PASSES)
+            self._sieve_count += 1
+        return sieve
 
     def _take(self, ask: Ask, page: Page, sifted: Sifted) -> None:
         self.kept.duplicates += sifted.repeated
         self.kept.quarantined += sifted.nameless
         self.walk.take(ask, Answer(page.listing, page.ids, page.moments, sifted))
+        if not self.walk.is_walked(ask.part):
+            self._sieves.pop(ask.part, None)
 
-    async def _sift(self, page: Page) -> tuple[Sequence[int], Sifted]:
-        ids, sieve = self._shared.ids, self._sieve
+    async def _sift(self, ask: Ask, page: Page) -> tuple[Sequence[int], Sifted]:
+        ids, sieve = self._shared.ids, self._sieve(ask.part)
         buckets = await ids.open(self.stored.id, set(page.hours))
         agents = self._place.shaper.agents(page) if sieve.has_covered else None
-        new, sifted = sieve.sift(page, agents, buckets, self.walk.passes)
-        await ids.settle(sifted.first)
+        new, sifted = sieve.sift(page, agents, buckets, self.walk.pass_of(ask.part))
+        await ids.settle(sifted.added)
         return new, sifted
 
     async def _hand_over(self, key: AnswerKey, page: Page, new: Sequence[int], received_at: datetime) -> None:

@@ -81,13 +81,17 @@ class Job(msgspec.Struct):
 
 
 class AnswerKey(msgspec.Struct, frozen=True):
-    """Which list answer: of a window, in a pass of its walk, at a cursor; a probe is of a single row."""
+    """Which list answer: of a window, in a pass of its walk, at a cursor; a probe is of a single row.
+
+    `part`: the stretch of the window that was asked for, as text; empty for all of it.
+    """
 
     window_id: int
     pass_number: int
     page: int
     size: int
     is_probe: bool = False
+    part: str = ""
 
 
 class Digest(msgspec.Struct, frozen=True, array_like=True):

@@ -4,7 +4,7 @@ Moments are whole microseconds since 1970, UTC. `since` is NULL for "all before"
 `file` of an answer is NULL once its rows are in a committed segment; what is left of it is its digest.
 """
 
-VERSION = "1"
+VERSION = "2"
 """Another version is refused, never converted in silence."""
 
 SCHEMA = """
@@ -37,9 +37,9 @@ CREATE TABLE spent (source TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (sour
 CREATE TABLE pause (source TEXT PRIMARY KEY, until INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE answer (
     window_id INTEGER NOT NULL, pass INTEGER NOT NULL, page INTEGER NOT NULL, size INTEGER NOT NULL,
-    is_probe INTEGER NOT NULL, job_id INTEGER NOT NULL, digest BLOB NOT NULL,
+    is_probe INTEGER NOT NULL, part TEXT NOT NULL, job_id INTEGER NOT NULL, digest BLOB NOT NULL,
     file INTEGER, offset INTEGER, length INTEGER, start INTEGER, bytes INTEGER,
-    PRIMARY KEY (window_id, pass, page, size, is_probe)
+    PRIMARY KEY (window_id, pass, page, size, is_probe, part)
 ) WITHOUT ROWID;
 CREATE INDEX answer_in_file ON answer (file) WHERE file IS NOT NULL;
 """

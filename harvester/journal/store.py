@@ -212,7 +212,7 @@ class Store:
                 )  # fmt: skip
             self._db.executemany(
                 "UPDATE answer SET file = NULL"
-                " WHERE window_id = ? AND pass = ? AND page = ? AND size = ? AND is_probe = ?",
+                " WHERE window_id = ? AND pass = ? AND page = ? AND size = ? AND is_probe = ? AND part = ?",
                 [msgspec.structs.astuple(key) for key in commit.answers],
             )
             self._db.executemany(
@@ -251,7 +251,7 @@ class Store:
         none = (None,) * 5
         with self._transaction():
             self._db.executemany(
-                "INSERT OR REPLACE INTO answer VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO answer VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [
                     (*msgspec.structs.astuple(answer.key), answer.job_id, self._pack(answer.digest),
                      *places.get(at, none))
@@ -265,14 +265,14 @@ class Store:
     def answers(self, window_id: int) -> list[KeptAnswer]:
         """Return which answers of a window are kept, by pass and page."""
         rows = self._db.execute(
-            "SELECT window_id, pass, page, size, is_probe, file, offset, length, start, bytes FROM answer"
+            "SELECT window_id, pass, page, size, is_probe, part, file, offset, length, start, bytes FROM answer"
             " WHERE window_id = ? ORDER BY pass, page",
             (window_id,),
         )
         return [
             KeptAnswer(
-                AnswerKey(row[0], row[1], row[2], row[3], is_probe=bool(row[4])),
-                None if row[5] is None else row[5:10],
+                AnswerKey(row[0], row[1], row[2], row[3], is_probe=bool(row[4]), part=row[5]),
+                None if row[6] is None else row[6:11],
             )
             for row in rows
         ]
@@ -280,7 +280,8 @@ class Store:
     def digest(self, key: AnswerKey) -> Digest:
         """Return the digest of an answer that is kept."""
         (packed,) = self._db.execute(
-            "SELECT digest FROM answer WHERE window_id = ? AND pass = ? AND page = ? AND size = ? AND is_probe = ?",
+            "SELECT digest FROM answer"
+            " WHERE window_id = ? AND pass = ? AND page = ? AND size = ? AND is_probe = ? AND part = ?",
             msgspec.structs.astuple(key),
         ).fetchone()
         return msgspec.msgpack.decode(zstandard.decompress(packed), type=Digest)

@@ -6,10 +6,7 @@ Sources: AgentVoice's page "Calls", and `FACTS`, "AgentVoice".
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
-
-import msgspec
 
 from harvester.errors import ProviderError, UnsupportedError
 from harvester.model import (
@@ -25,11 +22,14 @@ from harvester.model import (
 )
 from harvester.record import Record
 
-from .asking import pairs
+from .agentvoice_call import COLUMNS, Call, Key, is_spare, turns_in
+from .asking import call_segment, pairs
 from .base import Capabilities, Filter
 from .envelope import count, read_envelope, said
+from .links import unsigned
 from .refusals import error_of, read_refusal, says_no_calls
 from .rows import decode_rows, moment
+from .single import read_newest, read_single
 from .words import DIRECTIONS, statuses
 
 _PATH = "/api/calls"
@@ -37,41 +37,8 @@ _STATUSES = statuses()
 _NO_LIST_OF_AGENTS = "agents: AgentVoice cannot list them; name them, or leave `agents` out for all calls"
 # The default order is by `started_at`, which a call that never started has not; `asc` makes inserts harmless.
 _ORDER = (("order_by", "created_at"), ("order", "asc"))
-
-
-class Key(msgspec.Struct, frozen=True, gc=False):
-    """What walking needs of a row."""
-
-    id: str
-    created_at: datetime | None = None
-    agent_id: str | None = None
-
-
-class Call(msgspec.Struct, frozen=True, gc=False):
-    """A row of the light payload, and the summary that `fields=full` adds; `call_duration` is in seconds."""
-
-    id: str
-    created_at: datetime | None = None
-    agent_id: str | None = None
-    agent_name: str | None = None
-    contact_id: str | None = None
-    contact_first_name: str | None = None
-    contact_last_name: str | None = None
-    contact_email: str | None = None
-    phone_number: str | None = None
-    phone_number_called_from: str | None = None
-    call_type: str | None = None
-    status: str | None = None
-    call_success: bool | None = None
-    went_to_voicemail: bool | None = None
-    call_duration: float | None = None
-    started_at: datetime | None = None
-    ended_at: datetime | None = None
-    ended_reason: str | None = None
-    recording_url: str | None = None
-    campaign_id: str | None = None
-    campaign_name: str | None = None
-    call_description: str | None = None
+_NEWEST = (("order_by", "created_at"), ("order", "desc"))
+_FULL = (("fields", "full"),)
 
 
 class AgentVoice:
@@ -96,6 +63,8 @@ class AgentVoice:
         details="list",
         detail_groups=("transcript", "metrics", "diagnostics", "actions"),
         recordings="list",
+        latest="one",
+        phone_filter="phone_number",
         quirks=(
             "Its own range is by the start of a call and leaves out calls that never started: not used.",
             "Agents cannot be listed: without `agents` the whole organisation is walked.",
@@ -105,46 +74,8 @@ class AgentVoice:
     )
     key_type: type[Any] = Key
     call_type: type[Any] = Call
-    columns: Mapping[str, str] = {
-        "id": "string",
-        "agent_id": "string",
-        "agent_name": "string",
-        "contact_id": "string",
-        "contact_first_name": "string",
-        "contact_last_name": "string",
-        "contact_email": "string",
-        "phone_number": "string",
-        "phone_number_called_from": "string",
-        "call_type": "string",
-        "status": "string",
-        "call_success": "bool",
-        "went_to_voicemail": "bool",
-        "call_duration": "float",
-        "started_at": "string",
-        "ended_at": "string",
-        "ended_reason": "string",
-        "recording_url": "string",
-        "campaign_id": "string",
-        "campaign_name": "string",
-        "created_at": "string",
-        "transcript": "string",
-        "call_description": "string",
-        # Of these the page says what they are for, not what they look like.
-        "transcript_formatted": "json",
-        "post_call_analysis": "json",
-        "custom_analysis": "json",
-        "structured_data_results": "json",
-        "notes": "json",
-        "action_executions": "json",
-        "action_summary": "json",
-        "quality_metrics": "json",
-        "enhanced_context": "json",
-        "latency_metrics": "json",
-        "audio_metrics": "json",
-        "turn_events": "json",
-        "interruptions": "json",
-        "tool_usage": "json",
-    }
+    detail_type: type[Any] = Call
+    columns: Mapping[str, str] = COLUMNS
 
     def headers(self, credentials: Mapping[str, Secret]) -> dict[str, str]:
         """Return both headers; the key alone is refused."""
@@ -185,6 +116,27 @@ class AgentVoice:
         asked += [*pairs(query.filters), *_payload(query.details)]
         return Request("list calls", _PATH, tuple(asked), agent_id=agent_id)
 
+    def detail_request(self, agent_id: str | None, call_id: str) -> Request:
+        """Return the request for one call in full; it needs no agent. Source: the page's "Get a Specific Call"."""
+        return Request("get call", f"{_PATH}/{call_segment(call_id)}", _FULL, agent_id=agent_id)
+
+    def latest_request(
+        self, agent_id: str | None, *, phone: str | None = None, count: int = 1, page: int = 0
+    ) -> Request:
+        """Return the request for the newest call, or for a page that begins with it, in full.
+
+        Whether `most_recent` goes by the order that is asked for is not documented; both are by creation, since a
+        call that never started has no `started_at`. Source: the page's "Get Most Recent Call".
+        """
+        size = min(count, self.capabilities.max_page_size)
+        paging = (("limit", str(size)), ("offset", str(page * size)))
+        asked = [*((("most_recent", "true"),) if count == 1 and page == 0 else paging), *_NEWEST, *_FULL]
+        if agent_id is not None:
+            asked.append(("agent_id", agent_id))
+        if phone is not None:
+            asked.append(("phone_number", phone))
+        return Request("list calls", _PATH, tuple(asked), agent_id=agent_id)
+
     def classify(self, response: Response) -> ProviderError | None:
         """Return what is wrong; the 404 "No calls found matching criteria" is an empty list."""
         refusal = read_refusal(response)
@@ -207,16 +159,33 @@ class AgentVoice:
             has_more=more if isinstance(more, bool) else None,
         )
 
+    def read_detail(self, body: bytes) -> Listing:
+        """Cut the answer to "get call", the bare object."""
+        return read_single(body)
+
+    def read_latest(self, body: bytes) -> Listing:
+        """Cut the bare object that `most_recent` brings, the 404 where nothing matches, or a list."""
+        return read_newest(body, self.read_listing)
+
     def decode(self, body: bytes, listing: Listing, wire: type[Any]) -> tuple[list[Any], list[Problem]]:
-        """Decode a listing's rows."""
-        return decode_rows(body, listing.rows, wire)
+        """Decode a listing's rows; a structured transcript of unknown shape is no problem where there is text."""
+        calls, problems = decode_rows(body, listing.rows, wire)
+        return calls, [one for one in problems if not is_spare(one, calls[one.index])] if problems else []
 
     def agent_of(self, call: Any) -> str | None:
         """Return the agent that the row names."""
         agent_id: str | None = call.agent_id
         return agent_id
 
-    def to_record(self, call: Any, raw: str | None, origin: Origin) -> Record:
+    def has_no_detail(self, call: Any) -> bool:
+        """Return False: no row says so."""
+        return False
+
+    def recording_of(self, call: Any) -> str | None:
+        """Return the link in the row, light or full."""
+        return call.recording_url or None
+
+    def to_record(self, call: Any, raw: str | None, origin: Origin, raw_list: str | None = None) -> Record:
         """Return the call in the unified shape.
 
         The page has the customer's number and the originating one. An outbound call goes from the latter to the
@@ -227,7 +196,7 @@ class AgentVoice:
         is_outbound = direction == "outbound"
         customer = call.phone_number
         first, last = call.contact_first_name, call.contact_last_name
-        return Record(
+        record = Record(
             provider=origin.provider,
             source=origin.source,
             call_id=call.id,
@@ -252,11 +221,16 @@ class AgentVoice:
             voicemail=call.went_to_voicemail,
             end_reason=call.ended_reason,
             summary=call.call_description,
-            recording_url=_unsigned(call.recording_url) if call.recording_url else None,
+            recording_url=unsigned(call.recording_url) if call.recording_url else None,
             raw=raw,
             fetched_at=origin.fetched_at,
             run_id=origin.run_id,
         )
+        if call.transcript_formatted is not None or call.transcript is not None:
+            record.transcript = turns_in(call)
+        if raw_list is not None:
+            record.raw_list = raw_list
+        return record
 
 
 def _payload(details: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
@@ -267,11 +241,6 @@ def _payload(details: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     groups = ",".join(group for group in details if group != "full")
     fields = (("fields", "full"),) if "full" in details else ()
     return (*fields, ("include", groups)) if groups else fields
-
-
-def _unsigned(url: str) -> str:
-    """Return a link less its query and fragment, where signatures are."""
-    return url.partition("?")[0].partition("#")[0] if "?" in url or "#" in url else url
 
 
 AGENTVOICE = AgentVoice()

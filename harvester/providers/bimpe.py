@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from harvester.errors import AccessError, ProviderError
+from harvester.errors import AccessError, ProviderError, UnsupportedError
 from harvester.model import (
     AgentListing,
     Cursor,
@@ -27,11 +27,13 @@ from harvester.model import (
 from harvester.record import Record
 
 from .agents import agents_in
-from .asking import agent_segment, numbered, pairs
+from .asking import agent_call_path, agent_segment, numbered, pairs, whole
 from .base import Capabilities, Filter
 from .envelope import count, is_before, number_before, read_envelope, said
 from .refusals import error_of, read_refusal, says_no_calls
 from .rows import decode_rows, moment
+from .single import read_single
+from .transcripts import Transcript, turns_of
 from .words import DIRECTIONS, statuses
 
 _PREFIX = "/api/v1/console"
@@ -65,6 +67,12 @@ class Call(msgspec.Struct, frozen=True, gc=False):
     ended_at: datetime | None = None
 
 
+class Detail(Call, frozen=True, gc=False):
+    """The answer to "Get call": what was said, turn by turn; a message may be attachments alone."""
+
+    conversation_logs: Transcript | None = None
+
+
 class Bimpe:
     """The API of BimpeAI's console."""
 
@@ -96,6 +104,7 @@ class Bimpe:
     )
     key_type: type[Any] = Key
     call_type: type[Any] = Call
+    detail_type: type[Any] = Detail
     columns: Mapping[str, str] = {
         "id": "string",
         "source": "string",
@@ -140,6 +149,31 @@ class Bimpe:
         asked = (*numbered(cursor, "limit"), ("sort", "created_on"), *pairs(query.filters))
         return Request("list calls", path, asked, agent_id=query.window.agent_id)
 
+    def detail_request(self, agent_id: str | None, call_id: str) -> Request:
+        """Return the request for one call of an agent. Source: the page "Get call"."""
+        path = agent_call_path(_PREFIX, agent_id, call_id, "BimpeAI")
+        return Request("get call", path, agent_id=agent_id)
+
+    def latest_request(
+        self, agent_id: str | None, *, phone: str | None = None, count: int = 1, page: int = 0
+    ) -> Request:
+        """Return the request for a page of an agent's calls, the newest first.
+
+        The vendor's client sorts so (`FACTS`); which fields `search` looks at is not documented, so no phone number.
+
+        Raises:
+            UnsupportedError: There is a phone number, or no agent.
+        """
+        if phone is not None:
+            raise UnsupportedError(
+                "--phone: BimpeAI has no filter by phone number; look at the calls' numbers"
+            )
+        path = f"{_PREFIX}/agents/{agent_segment(whole(agent_id), 'BimpeAI')}/calls"
+        cursor = Cursor(page, min(count, self.capabilities.max_page_size))
+        return Request(
+            "list calls", path, (*numbered(cursor, "limit"), ("sort", "-created_on")), agent_id=agent_id
+        )
+
     def classify(self, response: Response) -> ProviderError | None:
         """Return what is wrong; a key without a scope is told which one."""
         refusal = read_refusal(response)
@@ -167,6 +201,14 @@ class Bimpe:
             has_more=more if isinstance(more, bool) else is_before(page, count(told.get("page_count"))),
         )
 
+    def read_detail(self, body: bytes) -> Listing:
+        """Cut the answer to "Get call" out of its `message` and `data`."""
+        return read_single(body)
+
+    def read_latest(self, body: bytes) -> Listing:
+        """Cut a list answer."""
+        return self.read_listing(body)
+
     def decode(self, body: bytes, listing: Listing, wire: type[Any]) -> tuple[list[Any], list[Problem]]:
         """Decode a listing's rows."""
         return decode_rows(body, listing.rows, wire)
@@ -175,10 +217,18 @@ class Bimpe:
         """Return None: rows name no agent."""
         return None
 
-    def to_record(self, call: Any, raw: str | None, origin: Origin) -> Record:
+    def has_no_detail(self, call: Any) -> bool:
+        """Return False: that a call has no conversation is not documented of any status."""
+        return False
+
+    def recording_of(self, call: Any) -> str | None:
+        """Return None: recordings are not documented."""
+        return None
+
+    def to_record(self, call: Any, raw: str | None, origin: Origin, raw_list: str | None = None) -> Record:
         """Return the call in the unified shape."""
         direction = DIRECTIONS[call.direction]
-        return Record(
+        record = Record(
             provider=origin.provider,
             source=origin.source,
             call_id=call.id,
@@ -209,6 +259,11 @@ class Bimpe:
             fetched_at=origin.fetched_at,
             run_id=origin.run_id,
         )
+        if type(call) is Detail:
+            record.transcript = turns_of(call.conversation_logs)
+        if raw_list is not None:
+            record.raw_list = raw_list
+        return record
 
 
 BIMPE = Bimpe()

@@ -96,7 +96,7 @@ def _cut_envelope(body: bytes, envelope: type[Envelope]) -> Envelope:
         message = "the answer is not the documented JSON; asked again, and if it stays so report it"
         raise MalformedError(message) from error
     others = zip(envelope.__struct_fields__, envelope.__struct_encode_fields__, strict=True)
-    said = {field: _loads(texts[name]) for field, name in others if name in texts and field != "rows"}
+    said = {field: loads(texts[name]) for field, name in others if name in texts and field != "rows"}
     return envelope(rows=rows, **said)
 
 
@@ -104,7 +104,7 @@ def _raws(texts: list[bytes]) -> list[Raw]:
     return [Raw(text) for text in texts]
 
 
-def _loads(text: bytes) -> Any:
+def loads(text: bytes) -> Any:
     """Return a value beside the rows, None where it is no JSON."""
     try:
         return json.loads(text)

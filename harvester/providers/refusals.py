@@ -128,10 +128,17 @@ def error_of(response: Response, refusal: Refusal, *, keys: str) -> ProviderErro
         keys: The config's keys of the credentials, as a message names them.
     """
     is_about_agent = response.status == 404 and not refusal.is_html
+    is_gone = response.status in {404, 410} and not refusal.is_html
     message = _message(response.status, refusal, keys)
     if refusal.is_slow_down:
         return RateLimitError(message, status=response.status, retry_after_s=refusal.retry_after_s)
-    return error_for(response, message, retry_after_s=refusal.retry_after_s, is_about_agent=is_about_agent)
+    return error_for(
+        response,
+        message,
+        retry_after_s=refusal.retry_after_s,
+        is_about_agent=is_about_agent,
+        is_gone=is_gone,
+    )
 
 
 def _message(status: int, refusal: Refusal, keys: str) -> str:
@@ -154,5 +161,6 @@ _SENTENCES = {
     401: "the credential was refused ({said}): check {keys}",
     403: "the credential may not do this ({said}): check what {keys} is allowed to",
     404: "not found ({said}): an agent that is gone? remove it from `agents`, else check `base_url`",
+    410: "gone ({said}): the provider no longer has it",
     407: "the proxy asks for a login ({said}): check `HTTPS_PROXY`",
 }

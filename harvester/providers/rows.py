@@ -6,7 +6,6 @@ its values: one bad value costs that value, one bad row that row. A `wire` is a 
 
 from __future__ import annotations
 
-import json
 import math
 import types
 import typing
@@ -20,6 +19,9 @@ from msgspec import UNSET, Raw
 from harvester.model import Problem
 from harvester.record import utc
 
+from .loose import read_json
+from .transcripts import Transcript, turns_of
+
 BOM = b"\xef\xbb\xbf"
 REFUSED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -29,15 +31,29 @@ Found = list[tuple[str | None, str]]
 @cache
 def decoder(kind: Any) -> msgspec.json.Decoder[Any]:
     """Return the one decoder of a type."""
-    return msgspec.json.Decoder(kind)
+    return msgspec.json.Decoder(kind, dec_hook=_read_whole)
 
 
 @cache
 def _page_decoder(wire: Any, rows_key: str) -> msgspec.json.Decoder[Any]:
     """Return the one decoder of an envelope whose rows are `wire`, and in which nothing else is looked at."""
-    return msgspec.json.Decoder(
-        msgspec.defstruct("Page", [("rows", list[wire], msgspec.field(name=rows_key))])
-    )
+    page = msgspec.defstruct("Page", [("rows", list[wire], msgspec.field(name=rows_key))])
+    return msgspec.json.Decoder(page, dec_hook=_read_whole)
+
+
+def _read_whole(kind: type[Transcript], value: Any) -> Transcript:
+    """Read a transcript on the fast way: one with a problem sends its row the slow way, which names it.
+
+    Absent ones cost nothing: msgspec asks only where there is a value, and not for null.
+    """
+    transcript = kind.read(value)
+    if transcript.problem:
+        raise ValueError(transcript.problem)
+    return transcript
+
+
+def _read_in_part(kind: type[Transcript], value: Any) -> Transcript:
+    return kind.read(value)
 
 
 def decode_rows(
@@ -54,6 +70,8 @@ def decode_rows(
     Returns:
         The structs, and a `Problem` for each row that is None and each value that does not fit.
     """
+    if len(rows) == 1:  # What it came in may be no page: the answer of a get-one route.
+        return _decode_each(rows, wire)
     try:
         _check_utf8(body)
         calls = _decode_page(body.removeprefix(BOM), wire, rows_key)
@@ -130,13 +148,9 @@ def fit_row(row: bytes, wire: Any) -> tuple[Any, Found]:
         for the row as a whole, and the reason, which never holds the value.
     """
     try:
-        fields = _SLOW_DECODER.decode(row.decode())
-    except UnicodeDecodeError:
-        return None, [(None, "not JSON: its bytes are no UTF-8")]
-    except RecursionError:
-        return None, [(None, "not JSON: nested too deeply")]
+        fields = read_json(row)
     except ValueError as error:
-        return None, [(None, f"not JSON: {_first_words(error)}")]
+        return None, [(None, str(error))]
     if not isinstance(fields, dict):
         return None, [(None, "not a JSON object")]
     if isinstance(fields.get("id"), int) and not isinstance(fields["id"], bool):
@@ -144,22 +158,6 @@ def fit_row(row: bytes, wire: Any) -> tuple[Any, Found]:
     found: Found = []
     call = _fit_struct(fields, wire, "", found)
     return (call, found) if call is not None and call.id else (None, [(None, "no id")])
-
-
-def _first_words(error: ValueError) -> str:
-    return error.msg if isinstance(error, json.JSONDecodeError) else str(error)
-
-
-def _refuse_constant(word: str) -> float:
-    raise ValueError(f"{word} is no JSON")
-
-
-def _read_int(digits: str) -> float:
-    """Return a number; beyond 400 digits, where no column could hold it, infinity."""
-    return int(digits) if len(digits) < 400 else math.inf
-
-
-_SLOW_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_int=_read_int)
 
 
 @cache
@@ -183,9 +181,12 @@ def _fit_struct(fields: dict[str, Any], wire: Any, prefix: str, found: Found) ->
             values[name] = _fit_struct(value, nested, path + ".", found)
             continue
         try:
-            values[name] = _fit(value, kind)
-        except (msgspec.ValidationError, ValueError, OverflowError) as error:
+            values[name] = fitted = _fit(value, kind)
+        except (msgspec.ValidationError, ValueError, OverflowError, RecursionError) as error:
             found.append((path, _reason(error)))
+            continue
+        if isinstance(fitted, Transcript) and fitted.problem:
+            found.append((path, fitted.problem))
     try:
         return wire(**values)
     except TypeError:
@@ -200,8 +201,11 @@ def _fit(value: Any, kind: Any) -> Any:
         ValidationError: It is of another type.
         ValueError: It is of the type, and still cannot be stored.
         OverflowError: It is too large for the type.
+        RecursionError: It is nested too deeply.
     """
-    fitted = msgspec.convert(value, kind)
+    fitted = msgspec.convert(value, kind, dec_hook=_read_in_part)
+    if isinstance(fitted, Transcript):
+        value = turns_of(fitted)  # What is stored of it.
     if isinstance(value, str):
         value.encode()
     elif isinstance(value, float) and not math.isfinite(value):
@@ -225,4 +229,4 @@ def _struct_in(kind: Any) -> type[Any] | None:
 def _reason(error: Exception) -> str:
     if isinstance(error, UnicodeEncodeError):
         return "half a character (lone surrogate)"
-    return str(error)
+    return "nested too deeply" if isinstance(error, RecursionError) else str(error)

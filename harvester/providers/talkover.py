@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from harvester.errors import ProviderError
+from harvester.errors import ProviderError, UnsupportedError
 from harvester.model import (
     AgentListing,
     Cursor,
@@ -24,12 +24,11 @@ from harvester.model import (
     Request,
     Response,
     Secret,
-    Window,
 )
 from harvester.record import Record
 
 from .agents import agents_in
-from .asking import numbered, pairs, segment, shifted
+from .asking import is_unfiltered, numbered, pairs, segment, shifted
 from .base import Capabilities, Filter
 from .envelope import count, is_before, number_before, read_envelope, said
 from .refusals import error_of, read_refusal, says_no_calls
@@ -37,11 +36,14 @@ from .rows import decode_rows, moment
 from .words import DIRECTIONS, statuses
 
 _PREFIX = "/api/v1"
+_NO_SINGLE_CALL = "Talkover has no route for one call: export the days around it and look for its id there"
+_NO_LATEST = "Talkover has no order to ask for: the newest calls are found by ranges that lead back in time"
 _STATUSES = statuses()
 # The zone of the server's days is not known (they reach from UTC-12 to UTC+14), nor whether the
 # day that is named counts itself: hence a day more.
 _EARLIEST_DAY = timedelta(hours=-12, days=-1)
 _LATEST_DAY = timedelta(hours=14, days=1)
+_DAY = timedelta(days=1)
 
 
 class AgentKey(msgspec.Struct, frozen=True, gc=False):
@@ -108,8 +110,12 @@ class Talkover:
         lists_agents=True,
         walks_account=True,
         range_by="filter",
+        cuts_at="day",
         rates=(Rate(100, 60.0),),
         names_agent=False,
+        can_get=False,
+        latest="range",
+        phone_filter="search",
         quirks=(
             "Ranges are whole days in an unknown zone: more is asked for at both ends and cut here.",
             "The order of the list is not documented.",
@@ -120,6 +126,7 @@ class Talkover:
     )  # fmt: skip
     key_type: type[Any] = Key
     call_type: type[Any] = Call
+    detail_type: type[Any] = Call
     columns: Mapping[str, str] = {
         "id": "string",
         "sid": "string",
@@ -157,8 +164,26 @@ class Talkover:
         """Return the request for one page of calls, of the agent or of the whole account."""
         agent_id = query.window.agent_id
         path = f"{_PREFIX}/calls" if agent_id is None else f"{_PREFIX}/agents/{segment(agent_id)}/calls"
-        asked = numbered(cursor, "per_page") + _days(query.window) + pairs(query.filters)
+        asked = numbered(cursor, "per_page") + _days(query) + pairs(query.filters)
         return Request("list calls", path, asked, agent_id=agent_id)
+
+    def detail_request(self, agent_id: str | None, call_id: str) -> Request:
+        """Refuse: no route gives one call.
+
+        Raises:
+            UnsupportedError: Always.
+        """
+        raise UnsupportedError(_NO_SINGLE_CALL)
+
+    def latest_request(
+        self, agent_id: str | None, *, phone: str | None = None, count: int = 1, page: int = 0
+    ) -> Request:
+        """Refuse: the order of the list is not known, and there is none to ask for (`FACTS`).
+
+        Raises:
+            UnsupportedError: Always.
+        """
+        raise UnsupportedError(_NO_LATEST)
 
     def classify(self, response: Response) -> ProviderError | None:
         """Return what is wrong; of three envelopes one has the wait in its details (`FACTS`)."""
@@ -180,6 +205,22 @@ class Talkover:
             has_more=is_before(page, count(told.get("last_page"))),
         )
 
+    def read_detail(self, body: bytes) -> Listing:
+        """Refuse: no route gives one call.
+
+        Raises:
+            UnsupportedError: Always.
+        """
+        raise UnsupportedError(_NO_SINGLE_CALL)
+
+    def read_latest(self, body: bytes) -> Listing:
+        """Refuse, as `latest_request` does.
+
+        Raises:
+            UnsupportedError: Always.
+        """
+        raise UnsupportedError(_NO_LATEST)
+
     def decode(self, body: bytes, listing: Listing, wire: type[Any]) -> tuple[list[Any], list[Problem]]:
         """Decode a listing's rows."""
         return decode_rows(body, listing.rows, wire)
@@ -188,11 +229,19 @@ class Talkover:
         """Return the agent that a row in the list of all calls names."""
         return None if call.agent is None else call.agent.id
 
-    def to_record(self, call: Any, raw: str | None, origin: Origin) -> Record:
+    def has_no_detail(self, call: Any) -> bool:
+        """Return True: there are none."""
+        return True
+
+    def recording_of(self, call: Any) -> str | None:
+        """Return None: recordings are not documented."""
+        return None
+
+    def to_record(self, call: Any, raw: str | None, origin: Origin, raw_list: str | None = None) -> Record:
         """Return the call in the unified shape."""
         agent = call.agent or _NO_AGENT
         direction = DIRECTIONS[call.direction]
-        return Record(
+        record = Record(
             provider=origin.provider,
             source=origin.source,
             call_id=call.id,
@@ -220,15 +269,24 @@ class Talkover:
             fetched_at=origin.fetched_at,
             run_id=origin.run_id,
         )
+        if raw_list is not None:
+            record.raw_list = raw_list
+        return record
 
 
-def _days(window: Window) -> tuple[tuple[str, str], ...]:
+def _days(query: Query) -> tuple[tuple[str, str], ...]:
     """Return the days that hold a window whatever zone they are in, and whether or not they count themselves.
 
+    Inside the window a part ends where the next begins, in days of the provider's calendar, whichever that is.
     Source: `FACTS`, "Talkover": `date_from` and `date_to` are whole days, zone and inclusion unknown.
     """
-    first = shifted(window.since, _EARLIEST_DAY) if window.since else None
+    window, part = query.window, query.part
+    if is_unfiltered(query):
+        return ()
+    first = part.since or (shifted(window.since, _EARLIEST_DAY) if window.since else None)
     last = shifted(window.until, _LATEST_DAY)
+    if part.until is not None:
+        last = part.until - _DAY if part.has_last_day else part.until
     asked = (("date_from", first), ("date_to", last))
     return tuple((name, at.date().isoformat()) for name, at in asked if at is not None)
 

@@ -23,16 +23,18 @@ from harvester.model import (
     Request,
     Response,
     Secret,
-    Window,
 )
 from harvester.record import Record, Status
 
 from .agents import agents_in
-from .asking import agent_segment, numbered, pairs, shifted
+from .asking import agent_call_path, agent_segment, is_unfiltered, numbered, pairs, shifted, stretch, whole
 from .base import Capabilities, Filter
 from .envelope import count, is_before, number_before, read_envelope, said
+from .links import unsigned
 from .refusals import error_of, read_refusal, says_no_calls
 from .rows import decode_rows, moment
+from .single import read_single
+from .transcripts import Transcript, turns_of
 from .words import Words
 
 _PREFIX = "/v1"
@@ -52,11 +54,13 @@ _STATUSES: Words[Status] = Words(
 
 
 class Key(msgspec.Struct, frozen=True, gc=False):
-    """What walking needs of a row."""
+    """What walking needs of a row, and asking for a detail, and for the recording that it links."""
 
     id: str
     created_at: datetime | None = None
     agent_id: str | None = None
+    is_purged: bool | None = None
+    audio_file_url: str | None = None
 
 
 class Call(msgspec.Struct, frozen=True, gc=False):
@@ -75,6 +79,14 @@ class Call(msgspec.Struct, frozen=True, gc=False):
     is_purged: bool | None = None
     deleted_at: datetime | None = None
     updated_at: datetime | None = None
+
+
+class Detail(Call, frozen=True, gc=False):
+    """The answer to "Get call details": an array of turns as JSON in a string, and a link that dies after an hour."""
+
+    transcript: Transcript | None = None
+    audio_file_url: str | None = None
+    final_score: float | None = None
 
 
 class TalkPilot:
@@ -97,8 +109,10 @@ class TalkPilot:
         lists_agents=True,
         walks_account=False,
         range_by="filter",
+        cuts_at="second",
         details="request",
         recordings="detail",
+        phone_filter="phone_number",
         rates=(Rate(60, 60.0), Rate(1000, 3600.0)),
         quirks=(
             "Its status is read from `disconnection_reason`.",
@@ -110,6 +124,7 @@ class TalkPilot:
     )
     key_type: type[Any] = Key
     call_type: type[Any] = Call
+    detail_type: type[Any] = Detail
     columns: Mapping[str, str] = {
         "id": "string",
         "call_id": "string",
@@ -152,8 +167,21 @@ class TalkPilot:
     def list_request(self, query: Query, cursor: Cursor) -> Request:
         """Return the request for one page of an agent's calls; their order is fixed, the newest first."""
         path = f"{_PREFIX}/agents/{agent_segment(query, 'TalkPilot')}/calls"
-        asked = numbered(cursor, "limit") + _range(query.window) + pairs(query.filters)
+        asked = numbered(cursor, "limit") + _range(query) + pairs(query.filters)
         return Request("list calls", path, asked, agent_id=query.window.agent_id)
+
+    def detail_request(self, agent_id: str | None, call_id: str) -> Request:
+        """Return the request for one call of an agent. Source: the page's "Get call details"."""
+        path = agent_call_path(_PREFIX, agent_id, call_id, "TalkPilot")
+        return Request("get call", path, agent_id=agent_id)
+
+    def latest_request(
+        self, agent_id: str | None, *, phone: str | None = None, count: int = 1, page: int = 0
+    ) -> Request:
+        """Return the request for a page of an agent's calls: the newest come first, whatever is asked."""
+        filters = {} if phone is None else {"phone_number": phone}
+        cursor = Cursor(page, min(count, self.capabilities.max_page_size))
+        return self.list_request(whole(agent_id, filters), cursor)
 
     def classify(self, response: Response) -> ProviderError | None:
         """Return what is wrong; an agent out of reach is a 404 (older) or a 403 (newer, `FACTS`)."""
@@ -184,6 +212,14 @@ class TalkPilot:
             has_more=is_before(page, count(told.get("pages"))),
         )
 
+    def read_detail(self, body: bytes) -> Listing:
+        """Cut the answer to "get call": the object as documented, or in `data` as lists are."""
+        return read_single(body)
+
+    def read_latest(self, body: bytes) -> Listing:
+        """Cut a list answer."""
+        return self.read_listing(body)
+
     def decode(self, body: bytes, listing: Listing, wire: type[Any]) -> tuple[list[Any], list[Problem]]:
         """Decode a listing's rows."""
         return decode_rows(body, listing.rows, wire)
@@ -193,13 +229,21 @@ class TalkPilot:
         agent_id: str | None = call.agent_id
         return agent_id
 
-    def to_record(self, call: Any, raw: str | None, origin: Origin) -> Record:
+    def has_no_detail(self, call: Any) -> bool:
+        """Say whether the call is purged: transcript and audio are null then."""
+        return call.is_purged is True
+
+    def recording_of(self, call: Any) -> str | None:
+        """Return the link in a detail; rows of the list have none."""
+        return None if type(call) is Call else call.audio_file_url or None
+
+    def to_record(self, call: Any, raw: str | None, origin: Origin, raw_list: str | None = None) -> Record:
         """Return the call in the unified shape.
 
         `phone_number` is the caller's. Which way a call went is not documented, so it is neither from nor to.
         """
         created_at = moment(call.created_at)
-        return Record(
+        record = Record(
             provider=origin.provider,
             source=origin.source,
             call_id=call.id,
@@ -223,13 +267,23 @@ class TalkPilot:
             fetched_at=origin.fetched_at,
             run_id=origin.run_id,
         )
+        if type(call) is Detail:
+            record.score = call.final_score
+            record.transcript = turns_of(call.transcript)
+            record.recording_url = unsigned(call.audio_file_url)
+        if raw_list is not None:
+            record.raw_list = raw_list
+        return record
 
 
-def _range(window: Window) -> tuple[tuple[str, str], ...]:
+def _range(query: Query) -> tuple[tuple[str, str], ...]:
     """Return a window in whole seconds, a second wider at each end.
 
     Source: the page says calls "after" and "before": whether the instant itself is in is not said (`FACTS`).
     """
+    if is_unfiltered(query):
+        return ()
+    window = stretch(query)
     first = shifted(window.since, -_SECOND) if window.since else None
     last = shifted(window.until, _SECOND if window.until.microsecond == 0 else 2 * _SECOND)
     return tuple((name, _stamp(at)) for name, at in (("from", first), ("to", last)) if at is not None)

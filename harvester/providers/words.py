@@ -55,3 +55,22 @@ _STATUSES: Mapping[str, Status] = {
 }
 
 DIRECTIONS: Words[Direction | None] = Words({"inbound": "inbound", "outbound": "outbound"}, None)
+
+# Who speaks in a transcript. No word is documented but `agent`, `user` and `assistant`: the others are the usual ones.
+ROLES: Words[str | None] = Words(
+    {
+        **dict.fromkeys(
+            ("agent", "assistant", "ai", "bot", "model", "llm", "ai agent", "ai assistant", "voice agent",
+             "virtual agent", "virtual assistant"), "agent",
+        ),
+        **dict.fromkeys(
+            ("user", "customer", "caller", "human", "contact", "client", "callee", "lead", "end user"), "user"
+        ),
+        **dict.fromkeys(("system", "developer"), "system"),
+        **dict.fromkeys(
+            ("tool", "function", "tool call", "tool calls", "tool result", "tool response", "tool call result",
+             "tool call invocation", "function call", "function call output"), "tool",
+        ),
+    },
+    None,
+)  # fmt: skip

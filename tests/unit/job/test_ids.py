@@ -142,10 +142,10 @@ async def test_store_keeps_no_more_than_it_may(pages: list[tuple[int, int, Keys]
 def sieve_of(
     since: float | None = None,
     until: float = 1e6,
-    **options: dict[str, list[tuple[datetime | None, datetime]]],
+    covered: dict[str, list[tuple[datetime | None, datetime]]] | None = None,
 ) -> Sieve:
     start = None if since is None else moment(since)
-    return Sieve(Window("a", start, moment(until)), 1, dateless={}, **options)
+    return Sieve(Window("a", start, moment(until)), 1, dateless={}, covered=covered)
 
 
 def test_sieve_leaves_out_what_is_beyond_the_window() -> None:

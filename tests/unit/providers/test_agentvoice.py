@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
 from harvester.errors import AccessError, RejectedError, UnsupportedError
-from harvester.model import Cursor, Origin, Query, Response, Secret, Window
+from harvester.model import Cursor, Origin, Query, Request, Response, Secret, Window
 from harvester.providers import PROVIDERS
-from harvester.record import Record
+from harvester.record import Record, Turn
 
 AGENTVOICE = PROVIDERS["agentvoice"]
 AT = datetime(2026, 4, 2, tzinfo=UTC)
@@ -147,7 +148,94 @@ def test_to_record_takes_the_summary_of_a_full_row() -> None:
     """`fields=full` adds a description of the call; what is undocumented in its shape spoils nothing."""
     row = b'{"id":"a","call_description":"They spoke.","transcript":"x","transcript_formatted":[{"x":1}],"notes":[]}'
     record = record_of(row)
-    assert (record.summary, record.transcript, record.recording_url) == ("They spoke.", None, None)
+    assert (record.summary, record.transcript, record.recording_url) == (
+        "They spoke.",
+        [Turn(text="x")],
+        None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "structured", "turns"),
+    [
+        ("null", "null", None),
+        ('""', "null", []),
+        ("null", "[]", []),
+        ('"User: Hi"', "[]", [Turn(role="user", text="Hi")]),
+        ('"User: Hi"', "null", [Turn(role="user", text="Hi")]),
+        ('"User: Hi"', '[{"speaker":"user","text":"Hi","timestamp":4.25}]',
+         [Turn(role="user", text="Hi", offset_s=4.25)]),
+        ("null", '[{"role":"assistant","message":"Hi","time":"00:08"}]',
+         [Turn(role="agent", text="Hi", offset_s=8.0)]),
+        ("null", '"[00:08] Agent: Hi"', [Turn(role="agent", text="Hi", offset_s=8.0)]),
+    ],
+)  # fmt: skip
+def test_to_record_prefers_the_structured_transcript(
+    text: str, structured: str, turns: list[Turn] | None
+) -> None:
+    """The structured transcript has the times; where it has no turns, the text has them or says that there are none."""
+    row = f'{{"id":"a","transcript":{text},"transcript_formatted":{structured}}}'
+    assert record_of(row.encode()).transcript == turns
+
+
+@pytest.mark.parametrize(
+    ("row", "fields", "turns"),
+    [
+        (b'"transcript":"User: Hi","transcript_formatted":7', [], [Turn(role="user", text="Hi")]),
+        (b'"transcript":null,"transcript_formatted":7', ["transcript_formatted"], None),
+        (b'"transcript":7,"transcript_formatted":7', ["transcript", "transcript_formatted"], None),
+        (b'"transcript":7,"transcript_formatted":[{"speaker":"user","text":"Hi"}]', ["transcript"],
+         [Turn(role="user", text="Hi")]),
+        (b'"transcript":"x","transcript_formatted":[{"text":7}]', ["transcript_formatted"], [Turn()]),
+    ],
+)  # fmt: skip
+def test_decode_names_a_transcript_where_the_other_does_not_stand_in(
+    row: bytes, fields: list[str], turns: list[Turn] | None
+) -> None:
+    """A structured transcript of unknown shape is no problem as long as there is the text."""
+    body = b'[{"id":"a",%s},{"id":"b"}]' % row
+    calls, problems = AGENTVOICE.decode(body, AGENTVOICE.read_listing(body), AGENTVOICE.call_type)
+    assert [problem.field for problem in problems] == fields
+    assert AGENTVOICE.to_record(calls[0], None, ORIGIN).transcript == turns
+
+
+def test_detail_request_asks_for_all_there_is() -> None:
+    """One call is asked for in full, by its id alone."""
+    asked = Request("get call", "/api/calls/a%2F1", (("fields", "full"),))
+    assert AGENTVOICE.detail_request(None, "a/1") == asked
+
+
+def test_latest_request_asks_for_the_newest_call_alone() -> None:
+    """For one call the API picks it; agent and phone number are filters."""
+    assert AGENTVOICE.latest_request(None).query == (
+        ("most_recent", "true"), ("order_by", "created_at"), ("order", "desc"), ("fields", "full"),
+    )  # fmt: skip
+    asked = dict(AGENTVOICE.latest_request("a/1", phone="+15550100").query)
+    assert (asked["agent_id"], asked["phone_number"]) == ("a/1", "+15550100")
+
+
+def test_latest_request_asks_for_several_as_a_page() -> None:
+    """Several newest calls are the first page of a list, at most as large as pages get."""
+    asked = dict(AGENTVOICE.latest_request(None, count=500, page=2).query)
+    assert asked == {
+        "limit": "100", "offset": "200", "order_by": "created_at", "order": "desc", "fields": "full",
+    }  # fmt: skip
+    assert "most_recent" not in dict(AGENTVOICE.latest_request(None, count=1, page=1).query)
+
+
+def test_read_latest_takes_the_bare_call_and_no_call() -> None:
+    """`most_recent` brings one object, or a 404 that says that nothing matches."""
+    assert [bytes(row) for row in AGENTVOICE.read_latest(CALL).rows] == [CALL]
+    assert AGENTVOICE.read_latest(b'{"error": "No calls found matching criteria"}').rows == []
+
+
+@pytest.mark.parametrize("wire", [AGENTVOICE.key_type, AGENTVOICE.call_type])
+def test_recording_of_is_the_link_as_sent(wire: type[Any]) -> None:
+    """The link that opens the audio is in the row, signature and all."""
+    link = "https://storage.example.com/recordings/abc123.mp3?token=x#y"
+    for row, found in ((CALL, link), (b'{"id":"a"}', None), (b'{"id":"a","recording_url":""}', None)):
+        calls, _ = AGENTVOICE.decode(row, AGENTVOICE.read_detail(row), wire)
+        assert AGENTVOICE.recording_of(calls[0]) == found
 
 
 def test_list_request_never_asks_for_a_range() -> None:

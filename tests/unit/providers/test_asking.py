@@ -9,9 +9,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harvester.errors import UnsupportedError
+from harvester.errors import UnsupportedError, UsageError
 from harvester.model import Cursor, Query, Window
-from harvester.providers.asking import agent_segment, numbered, pairs, segment, shifted
+from harvester.providers.asking import (
+    agent_call_path,
+    agent_segment,
+    call_segment,
+    numbered,
+    pairs,
+    segment,
+    shifted,
+    whole,
+)
 
 UNTIL = datetime(2026, 4, 1, tzinfo=UTC)
 
@@ -58,3 +67,36 @@ def test_shifted_ends_with_the_calendar() -> None:
     assert shifted(UNTIL, day) == datetime(2026, 4, 2, tzinfo=UTC)
     assert shifted(datetime.min.replace(tzinfo=UTC), -day) is None
     assert shifted(datetime.max.replace(tzinfo=UTC), day) is None
+
+
+@pytest.mark.parametrize(
+    ("call_id", "encoded"),
+    [
+        ("../x", "..%2Fx"), ("..", "%2E%2E"), (".", "%2E"), ("a?b#c", "a%3Fb%23c"), ("\0", "%00"), ("%2e", "%252e"),
+        ("a\\b", "a%5Cb"), ("é", "%C3%A9"),
+    ],
+)  # fmt: skip
+def test_a_call_is_one_segment_below_its_agent(call_id: str, encoded: str) -> None:
+    """Whatever is in an id, it leads to the call of that id and nowhere else."""
+    assert call_segment(call_id) == encoded
+    assert agent_call_path("/v1", call_id, call_id, "X") == f"/v1/agents/{encoded}/calls/{encoded}"
+
+
+def test_a_call_without_an_id_is_not_asked_for() -> None:
+    """An empty id would lead to the list, and half a character cannot be sent."""
+    for call_id, agent_id in (("", "a"), ("\ud83d", "a"), ("a", "\ud83d")):
+        with pytest.raises(UsageError, match="id is"):
+            agent_call_path("/v1", agent_id, call_id, "X")
+
+
+@pytest.mark.parametrize("agent_id", [None, ""])
+def test_a_call_below_its_agent_wants_the_agent(agent_id: str | None) -> None:
+    """Without an agent there is no such path."""
+    with pytest.raises(UnsupportedError, match="--agent: X finds a call by its agent"):
+        agent_call_path("/v1", agent_id, "a", "X")
+
+
+def test_whole_is_all_there_is() -> None:
+    """The query for all calls has no beginning, and ends with the calendar."""
+    window = whole("a", {"b": "c"}).window
+    assert (window.agent_id, window.since, window.until.year) == ("a", None, 9999)

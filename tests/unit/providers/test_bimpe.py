@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from harvester.errors import AccessError, RateLimitError, RejectedError
+from harvester.errors import AccessError, RateLimitError, RejectedError, UnsupportedError
 from harvester.model import Agent, Cursor, Origin, Query, Request, Response, Secret, Window
 from harvester.providers import PROVIDERS
-from harvester.record import Record
+from harvester.record import Record, Turn
 
 BIMPE = PROVIDERS["bimpe"]
 AT = datetime(2026, 4, 2, tzinfo=UTC)
@@ -67,6 +67,43 @@ def test_to_record_reads_a_call() -> None:
         fetched_at=AT,
         run_id="run-1",
     )
+
+
+def test_to_record_reads_a_detail() -> None:
+    """A detail has the two moments more, and what was said with its times; a message may be attachments alone."""
+    logs = b"""[ { "id": "m1", "role": "assistant", "message": "Hello", "message_type": "text",
+    "created_at": "2019-08-24T14:15:30Z" }, { "id": "m2", "role": "user", "created_at": "2019-08-24T14:15:35Z",
+    "attachments": [ { "type": "image", "url": "https://example.com/a.png" } ] } ]"""
+    more = (
+        b'"started_at":"2019-08-24T14:15:23Z","answered_at":"2019-08-24T14:15:25Z","conversation_logs":%s}'
+        % logs
+    )
+    body = b'{ "message": "Success", "data": %s, %s }' % (CALL[:-2], more)
+    calls, problems = BIMPE.decode(body, BIMPE.read_detail(body), BIMPE.detail_type)
+    record = BIMPE.to_record(calls[0], None, ORIGIN)
+    assert problems == []
+    assert (record.agent_id, record.status) == ("agent-1", "completed")
+    assert record.started_at == datetime(2019, 8, 24, 14, 15, 23, tzinfo=UTC)
+    assert record.answered_at == datetime(2019, 8, 24, 14, 15, 25, tzinfo=UTC)
+    assert record.transcript == [
+        Turn(role="agent", text="Hello", at=datetime(2019, 8, 24, 14, 15, 30, tzinfo=UTC)),
+        Turn(role="user", at=datetime(2019, 8, 24, 14, 15, 35, tzinfo=UTC)),
+    ]
+
+
+def test_detail_request_is_of_one_agent() -> None:
+    """A call is found below its agent."""
+    asked = Request("get call", "/api/v1/console/agents/a%2F1/calls/c%3F", agent_id="a/1")
+    assert BIMPE.detail_request("a/1", "c?") == asked
+
+
+def test_latest_request_asks_for_the_newest_first() -> None:
+    """The newest page is asked for by its sort; there is no filter by phone number."""
+    request = BIMPE.latest_request("a/1", count=500, page=1)
+    assert request.path == "/api/v1/console/agents/a%2F1/calls"
+    assert request.query == (("page", "2"), ("limit", "100"), ("sort", "-created_on"))
+    with pytest.raises(UnsupportedError, match="no filter by phone number"):
+        BIMPE.latest_request("a", phone="+15550100")
 
 
 @pytest.mark.parametrize(
@@ -153,6 +190,7 @@ def test_classify_knows_the_documented_errors() -> None:
     assert "(401, api_key_invalid)" in str(refused)
     assert isinstance(missing, RejectedError)
     assert missing.is_about_agent
+    assert missing.is_gone
 
 
 def test_agents_are_listed_in_pages() -> None:

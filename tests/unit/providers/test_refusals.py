@@ -172,6 +172,15 @@ def test_error_of_is_about_the_agent_where_it_is_not_found() -> None:
     assert not refused(403, {"message": "x"}).is_about_agent
 
 
+def test_error_of_is_final_where_the_thing_is_gone() -> None:
+    """Only an API's own 404 or 410 says that there is no more to be had."""
+    assert refused(404, {"message": "Call not found"}).is_gone
+    assert refused(410, b"").is_gone
+    assert "no longer has it" in refused(410, b"").message
+    assert not refused(404, b"<html>").is_gone
+    assert not any(refused(status, {"message": "x"}).is_gone for status in (400, 401, 403, 409, 429, 500))
+
+
 def test_read_refusal_joins_a_message_of_several() -> None:
     """BimpeAI's `message` may be a list of sentences; it is read as one, for matching only."""
     refusal = read_refusal(respond(400, {"message": ["one", 2, "two"], "error": "Bad Request"}))

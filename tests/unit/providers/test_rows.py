@@ -12,6 +12,8 @@ from msgspec import Raw
 
 from harvester.model import Problem
 from harvester.providers.rows import decode_row, decode_rows, fit_row, moment
+from harvester.providers.transcripts import Transcript, turns_of
+from harvester.record import Turn
 
 
 class Inner(msgspec.Struct):
@@ -32,6 +34,7 @@ class Wire(msgspec.Struct):
     inner: Inner | None = None
     strict: Strict | None = None
     tags: list[str] | None = None
+    heard: Transcript | None = None
 
 
 def rows_of(*rows: bytes) -> tuple[bytes, list[Raw]]:
@@ -197,6 +200,51 @@ def test_fit_row_is_the_slow_way_to_the_same_struct() -> None:
     """Value by value a good row is what it is at once."""
     row = b'{"id":"a","created_on":"2026-03-01T10:00:00Z","number":3,"inner":{"id":"i"},"tags":["x"],"flag":true}'
     assert fit_row(row, Wire) == decode_row(row, Wire) == (msgspec.json.decode(row, type=Wire), [])
+
+
+def test_decode_rows_takes_a_single_row_for_itself() -> None:
+    """The answer of a get-one route is no page, whatever it holds by the name of a page's rows."""
+    row = b'{"id":"a","data":[{"id":"b"}]}'
+    assert decode_rows(row, [Raw(row)], Wire) == ([Wire("a")], [])
+
+
+def test_decode_rows_reads_transcripts() -> None:
+    """A transcript is read where there is one, at once or value by value."""
+    row = b'{"id":"a","heard":"[{\\"role\\":\\"user\\",\\"text\\":\\"Hi\\"}]"%s}'
+    for more in (b"", b',"text":5'):
+        calls, _ = decode(row % more, b'{"id":"b","heard":null}', b'{"id":"c"}')
+        assert [turns_of(call.heard) for call in calls] == [[Turn(role="user", text="Hi")], None, None]
+
+
+@pytest.mark.parametrize(
+    ("heard", "turns", "reason"),
+    [
+        (b'"[{"', None, "not JSON: Expecting property name enclosed in double quotes"),
+        (b"5", None, "no list of turns"),
+        (b'"%s"' % (b"[" * 5000), None, "not JSON: nested too deeply"),
+        (rb'[{"text":"\ud83d"}]', None, "half a character (lone surrogate)"),
+        (rb'"[{\"text\":\"\\ud83d\"}]"', None, "half a character (lone surrogate)"),
+        (b'[{"text":"x","time":"?"}]', [Turn(text="x")], "element 0: time is no time in a call"),
+        (b'[{"text":7},{"text":"x"}]', [Turn(), Turn(text="x")], "element 0: text is no text"),
+    ],
+)
+def test_decode_rows_keeps_a_bad_transcript_to_itself(
+    heard: bytes, turns: list[Turn] | None, reason: str
+) -> None:
+    """What cannot be read of a transcript is null and named; the row, its neighbours and the rest of it are there."""
+    calls, problems = decode(b'{"id":"a","heard":%s,"number":1}' % heard, b'{"id":"b","heard":[]}')
+    assert [(call.id, turns_of(call.heard)) for call in calls] == [("a", turns), ("b", [])]
+    assert calls[0].number == 1.0
+    assert problems == [Problem(0, "heard", reason)]
+
+
+def test_decode_row_survives_a_transcript_nested_to_the_limit() -> None:
+    """As deep as the decoder goes, a value in a transcript costs that value at most."""
+    for depth in range(200, 1200, 7):
+        value = b'{"a":' * depth + b"1" + b"}" * depth
+        call, found = decode_row(b'{"id":"a","heard":[{"text":%s}]}' % value, Wire)
+        assert call is None or call.id == "a"
+        assert {reason for _, reason in found} <= {"nested too deeply", "not JSON: nested too deeply"}
 
 
 def test_moment_is_utc() -> None:

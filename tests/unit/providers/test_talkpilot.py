@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 import pytest
 
 from harvester.errors import AccessError, MalformedError, RateLimitError, RejectedError
-from harvester.model import Agent, Cursor, Origin, Query, Rate, Request, Response, Secret, Window
+from harvester.model import Agent, Cursor, Origin, Problem, Query, Rate, Request, Response, Secret, Window
 from harvester.providers import PROVIDERS
-from harvester.record import Record
+from harvester.record import Record, Turn
 
 TALKPILOT = PROVIDERS["talkpilot"]
 AT = datetime(2026, 4, 2, tzinfo=UTC)
@@ -34,6 +34,23 @@ CALL = """{
   "updated_at": "2026-03-20T10:30:00.25Z"
 }""".encode()
 PAGE = b'{"data": [%s], "pagination": {"page": 1, "limit": 100, "total": 101, "pages": 2}}' % CALL
+
+
+DETAIL = """{
+  "id": "call-uuid-1",
+  "final_score": 8,
+  "disconnection_reason": "user_hangup",
+  "transcript": "[{\\"role\\":\\"agent\\",\\"text\\":\\"Guten Tag…\\"},{\\"role\\":\\"user\\",\\"text\\":\\"Hallo\\"}]",
+  "audio_file_url": "https://storage.example.com/calls/abc123.wav?token=x",
+  "is_purged": false,
+  "agent_id": "550e8400-e29b-41d4-a716-446655440000",
+  "created_at": "2026-03-19T10:30:00Z"
+}""".encode()
+
+
+def detail_of(row: bytes) -> tuple[Record, list[Problem]]:
+    calls, problems = TALKPILOT.decode(row, TALKPILOT.read_detail(row), TALKPILOT.detail_type)
+    return TALKPILOT.to_record(calls[0], "detail", ORIGIN, "row"), problems
 
 
 def record_of(row: bytes) -> Record:
@@ -95,6 +112,69 @@ def test_to_record_reads_a_call() -> None:
     )
 
 
+def test_to_record_reads_a_detail() -> None:
+    """A detail has the score, the turns, and the link less its signature; the list row stands beside it."""
+    record, problems = detail_of(DETAIL)
+    assert problems == []
+    assert (record.call_id, record.status, record.score) == ("call-uuid-1", "completed", 8.0)
+    assert record.transcript == [Turn(role="agent", text="Guten Tag…"), Turn(role="user", text="Hallo")]
+    assert record.recording_url == "https://storage.example.com/calls/abc123.wav"
+    assert (record.raw, record.raw_list) == ("detail", "row")
+
+
+@pytest.mark.parametrize(
+    ("transcript", "turns", "reason"),
+    [
+        ("null", None, None),
+        ('""', [], None),
+        ('"[]"', [], None),
+        (r'"[{\"role\":\"agent\""', None, "not JSON: Expecting ',' delimiter"),
+        ('"Agent: Hello"', None, "not JSON: Expecting value"),
+        (r'"{\"role\":\"agent\"}"', None, "no list of turns"),
+    ],
+)
+def test_decode_names_a_transcript_that_is_broken(
+    transcript: str, turns: list[Turn] | None, reason: str | None
+) -> None:
+    """JSON that is broken within its string costs the transcript, and nothing else of the call."""
+    record, problems = detail_of(f'{{"id":"a","final_score":7.5,"transcript":{transcript}}}'.encode())
+    assert (record.score, record.transcript) == (7.5, turns)
+    assert problems == ([Problem(0, "transcript", reason)] if reason else [])
+
+
+def test_detail_request_is_of_one_agent() -> None:
+    """A call is found below its agent."""
+    asked = Request("get call", "/v1/agents/a%2F1/calls/c%3F", agent_id="a/1")
+    assert TALKPILOT.detail_request("a/1", "c?") == asked
+
+
+def test_latest_request_is_the_first_page() -> None:
+    """The newest come first, whatever is asked: there is no range, and the phone number is a filter."""
+    request = TALKPILOT.latest_request("a/1", phone="+15550100", count=500)
+    assert request.path == "/v1/agents/a%2F1/calls"
+    assert request.query == (("page", "1"), ("limit", "100"), ("phone_number", "+15550100"))
+    assert dict(TALKPILOT.latest_request("a", count=3, page=1).query) == {"page": "2", "limit": "3"}
+
+
+def test_a_purged_call_has_no_detail() -> None:
+    """A row that is purged says that nothing is to be had, whatever it is decoded to."""
+    for wire in (TALKPILOT.key_type, TALKPILOT.call_type, TALKPILOT.detail_type):
+        rows = b'[{"id":"a","is_purged":true},{"id":"b","is_purged":false},{"id":"c"}]'
+        calls, _ = TALKPILOT.decode(rows, TALKPILOT.read_listing(rows), wire)
+        assert [TALKPILOT.has_no_detail(call) for call in calls] == [True, False, False]
+
+
+def test_recording_of_is_the_link_of_a_detail() -> None:
+    """The link that opens the audio is in the detail, signature and all; the list has none."""
+    kinds = (TALKPILOT.key_type, TALKPILOT.call_type, TALKPILOT.detail_type)
+    links = []
+    for wire in kinds:
+        calls, _ = TALKPILOT.decode(DETAIL, TALKPILOT.read_detail(DETAIL), wire)
+        links.append(TALKPILOT.recording_of(calls[0]))
+    signed = "https://storage.example.com/calls/abc123.wav?token=x"
+    assert links == [signed, None, signed]
+
+
 @pytest.mark.parametrize(
     ("reason", "status"),
     [
@@ -142,14 +222,16 @@ def test_list_request_is_of_one_agent() -> None:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("status", [403, 404])
-def test_classify_knows_an_agent_out_of_reach(status: int) -> None:
+@pytest.mark.parametrize(
+    ("status", "code"), [(403, b"AGENT_NOT_ACCESSIBLE"), (404, b"AGENT_NOT_ACCESSIBLE"), (404, b"NOT_FOUND")]
+)
+def test_classify_knows_an_agent_out_of_reach(status: int, code: bytes) -> None:
     """Newer servers name the agent in a 403, older ones answer 404: either ends that agent only."""
-    code = b"AGENT_NOT_ACCESSIBLE" if status == 403 else b"NOT_FOUND"
     body = b'{"error":{"code":"%s","message":"Agent 7f3c is not accessible","request_id":"r"}}' % code
     error = TALKPILOT.classify(Response(status, {}, body, AT))
     assert isinstance(error, RejectedError)
     assert error.is_about_agent
+    assert error.is_gone == (code == b"NOT_FOUND")
     assert "7f3c" not in str(error)
 
 

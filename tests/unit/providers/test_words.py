@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harvester.providers.words import DIRECTIONS, statuses
+from harvester.providers.words import DIRECTIONS, ROLES, statuses
 
 
 @pytest.mark.parametrize("word", ["in-progress", "in_progress", "In Progress", "INPROGRESS", " in-progress "])
@@ -46,3 +46,9 @@ def test_words_keep_no_word_they_were_asked_for() -> None:
 def test_directions_are_two_or_none(word: str | None, direction: str | None) -> None:
     """Another direction is not known."""
     assert DIRECTIONS[word] == direction
+
+
+def test_roles_are_four_or_none() -> None:
+    """Each word for who speaks is one of four roles; another word is none."""
+    assert set(ROLES.values()) == {"agent", "user", "system", "tool", None}
+    assert (ROLES["Tool_Call"], ROLES["AI Assistant"], ROLES["narrator"]) == ("tool", "agent", None)

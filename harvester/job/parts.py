@@ -1,0 +1,430 @@
+"""A window's walk, cut in time where it is long: deep pages time out, and a short list moves less while it is read.
+
+The first page tells how long the window is. Above `SPLIT_ABOVE` calls, or where pages of it cannot be had, it is cut
+into parts that the provider's filter is asked for, and each part that is still long is cut again. A filter may ask for
+less, never decide: parts share the ids of their window, what comes in one of them is taken wherever it belongs, and
+
+1. parts are walked only once their own totals make up that of the stretch they were cut from; a filter that is
+   ignored (parts as large as the whole) or leaves something out between them is found there;
+2. at the end the window has to have brought as many distinct rows as the whole of it is said to hold, then or at first;
+3. a window without a beginning is what the provider lists with no filter by time, less what came after its end: calls
+   that the filter leaves out are found there, where it is not short.
+
+Whatever does not add up is read again by its pages, as one and with no filter where there may be none
+(`Part.is_again`). Cuts follow from answers alone, so that a
+resumed walk makes the same ones. Like `Walk` this does no I/O and can be driven by any number of askers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+import msgspec
+
+from harvester.model import Cursor, Gap, Part, Window
+
+from .walk import Answer, Ask, Walk
+
+SPLIT_ABOVE = 20_000
+"""Calls that are walked as one: some servers refuse, or take minutes for, pages much deeper.
+
+A part is to have half of them: half a page is lost at each cut, and some result windows end at 10,000. From a quarter
+on, a request or two at the end, to see that a filter leaves nothing out, is under 2 in 100.
+"""
+
+MAX_CUTS = 16
+"""Parts that a stretch is cut into at once: where calls are uneven, more would mostly be empty."""
+
+MAX_DEPTH = 8
+
+LEAST_GUESS = timedelta(hours=1)
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+"""How far back a first row may lie that cannot be asked for: an hour, then sixteen times more with each cut."""
+
+_WHOLE = Part()
+_UNFILTERED = Part(is_again=True)
+_EVER = datetime.max.replace(tzinfo=UTC)
+_ROW = 1
+
+
+class _Stretch(msgspec.Struct):
+    """A part of the window and where its calls seem to lie; `depth` counts the cuts that led to it."""
+
+    part: Part
+    begin: datetime | None = None
+    end: datetime | None = None
+    depth: int = 0
+
+
+class _Split(msgspec.Struct):
+    """A stretch being cut: `told` are the totals of its parts so far. `gaps`: what reading it as one came to."""
+
+    stretch: _Stretch
+    total: int
+    parts: list[_Stretch]
+    told: dict[Part, int] = {}
+    gaps: list[Gap] | None = None
+
+
+class Parts:
+    """The walks of one window.
+
+    Args:
+        begin: Begins the walk of a part.
+        cuts_at: How finely the provider's filter cuts a range; None: the window is walked as one.
+        split_above: Calls that are walked as one.
+    """
+
+    def __init__(
+        self,
+        begin: Callable[[Part], Walk],
+        *,
+        cuts_at: Literal["second", "day"] | None = None,
+        split_above: int = SPLIT_ABOVE,
+    ) -> None:
+        self.gaps: list[Gap] = []
+        self.given: int = 0
+        self._begin = begin
+        self._cuts_at = cuts_at
+        self._whole = begin(_WHOLE)
+        window = self._whole.window
+        self._walks: dict[Part, Walk] = {_WHOLE: self._whole}
+        self._stretches: dict[Part, _Stretch] = {_WHOLE: _Stretch(_WHOLE)}
+        self._splits: dict[Part, _Split] = {}
+        self._held: set[Part] = set()
+        self._questions: list[Ask] = []
+        self._day: Part | None = None
+        self._has_last_day = True
+        self._knows_first = window.since is not None
+        self._most = split_above
+        self._part_calls = split_above // 2
+        self._check_above = split_above // 4
+        self._is_split = False
+        self._is_checked = False
+        self._proof: Generator[Part, int | None, bool] | None = None
+        self._missing = 0
+        self._passes = 0
+        self._out = 0
+
+    # What it came to.
+
+    @property
+    def is_done(self) -> bool:
+        """Nothing is left to ask and nothing is on its way that matters."""
+        return not (self._walks or self._splits or self._questions or self._out)
+
+    @property
+    def passes(self) -> int:
+        """The most passes that a walk took, or is in."""
+        return max(self._passes, *(walk.passes for walk in self._walks.values()), 0)
+
+    @property
+    def total(self) -> int | None:
+        """The provider's own total of the window at its last pass, None where it tells none."""
+        if not self._is_split:
+            return self._whole.total
+        return max(self._whole.total or 0, self.given) + self.missing
+
+    @property
+    def unread(self) -> int:
+        """Rows of the list that lie beyond the window's located ends."""
+        return 0 if self._is_split else self._whole.unread
+
+    @property
+    def missing(self) -> int:
+        """Rows that the provider steadily counts and never gave."""
+        return self._missing if self._is_split else self._whole.missing
+
+    @property
+    def pages_left(self) -> int:
+        """Requests that `next` would give one after another, as far as is known."""
+        left = (walk.pages_left for part, walk in self._walks.items() if part not in self._held)
+        return len(self._questions) + sum(left)
+
+    def pass_of(self, part: Part) -> int:
+        """Return the pass that the walk of a part is in; they are counted from 1."""
+        walk = self._walks.get(part)
+        return 1 if walk is None else walk.passes
+
+    def is_walked(self, part: Part) -> bool:
+        """Return whether a part is still being walked."""
+        return part in self._walks
+
+    # Asking.
+
+    def next(self) -> Ask | None:
+        """Return what to ask next, None where that depends on an answer on its way, or nothing is left."""
+        ask = self._questions.pop() if self._questions else self._next_page()
+        self._out += ask is not None
+        return ask
+
+    def _next_page(self) -> Ask | None:
+        for part, walk in self._walks.items():
+            if part in self._held or (ask := walk.next()) is None:
+                continue
+            if self._is_counted(part):
+                self._held.add(part)  # its first page is on its way; the others wait until the cut is good
+            return ask if part is _WHOLE else msgspec.structs.replace(ask, part=part)
+        return None
+
+    def _is_counted(self, part: Part) -> bool:
+        return any(part == counted.part for split in self._splits.values() for counted in split.parts)
+
+    def take(self, ask: Ask, answer: Answer) -> None:
+        """Take the answer to what `next` returned."""
+        self._out -= 1
+        self.given += answer.sifted.added
+        walk = self._walks.get(ask.part)
+        if ask.is_probe and self._cuts_at is not None:
+            self._learn(ask, answer)
+        elif walk is not None:
+            is_first = walk.passes == 1 and not ask.cursor.page
+            walk.take(ask, answer)
+            if is_first:
+                self._count(ask.part, walk, answer)
+            self._settle(ask.part)
+        self._check()
+
+    def lose(self, ask: Ask, message: str) -> None:
+        """Take that there will be no answer."""
+        self._out -= 1
+        walk = self._walks.get(ask.part)
+        if ask.is_probe and self._cuts_at is not None:
+            self._learn(ask, None)
+        elif (split := self._split_of(ask.part)) is not None:
+            self._refuse(split)
+        elif walk is not None:
+            walk.lose(ask, message)
+            self._settle(ask.part)
+        self._check()
+
+    def _settle(self, part: Part) -> None:
+        """Take what the walk of a part came to, if it is done."""
+        walk = self._walks.get(part)
+        if walk is None or not walk.is_done or part in self._held:
+            return
+        del self._walks[part]
+        self._passes = max(self._passes, walk.passes)
+        if walk.gaps and not part.is_again and self._cut_short(part, walk):
+            return
+        self.gaps += walk.gaps
+        self._missing += max(walk.missing, 0)
+
+    # Cutting.
+
+    def _count(self, part: Part, walk: Walk, answer: Answer) -> None:
+        """Take the first page of a part: it says whether to cut it, and counts for the one it was cut from."""
+        self._place(part, walk, answer)
+        split = self._split_of(part)
+        if split is not None:
+            self._told(split, part, walk.total)
+        elif self._is_long(part, walk):
+            self._begin_cut(part, walk)
+
+    def _place(self, part: Part, walk: Walk, answer: Answer) -> None:
+        """Note where the rows of a part seem to lie; where its first row is not known, that is guessed."""
+        stretch = self._stretches[part]
+        moments = [at for at in answer.moments if at is not None]
+        if moments and part.since is None and (part == _WHOLE or not self._knows_first):
+            first, last = min(moments), max(moments)
+            guess = (last - first) * (
+                (walk.total or 0) / len(moments)
+            ) + LEAST_GUESS * MAX_CUTS**stretch.depth
+            since = walk.window.since
+            begin = since or (last - guess if last - EARLIEST > guess else EARLIEST)
+            stretch.begin, stretch.end = begin, last if part == _WHOLE else stretch.end
+
+    def _is_long(self, part: Part, walk: Walk) -> bool:
+        return self._cuts_at is not None and not part.is_again and (walk.total or 0) > self._most
+
+    def _begin_cut(self, part: Part, walk: Walk) -> None:
+        """Cut a stretch; the window itself first needs to know where its last row lies, and what a day is."""
+        assert walk.total is not None
+        stretch = self._stretches[part]
+        if part != _WHOLE:
+            if self._cut(part, walk.total):
+                del self._walks[part]
+        elif stretch.begin is not None:
+            self._held.add(part)
+            self._questions.append(Ask(Cursor(walk.total - 1, _ROW), is_probe=True))
+        # A first page without a moment says nothing of where to cut: it is walked as one.
+
+    def _learn(self, ask: Ask, answer: Answer | None) -> None:
+        """Take the answer to a question about the window: its last row, a day's total, or its total at the end."""
+        if ask.is_check:
+            self._go_on(None if answer is None else answer.listing.total)
+            return
+        whole = self._stretches[_WHOLE]
+        if ask.part == self._day:
+            self._has_last_day = answer is not None and bool(answer.listing.total)
+        else:
+            moment = answer.moments[0] if answer is not None and answer.moments else None
+            if moment is not None and whole.end is not None:
+                # The first or the last row of a list in order; of one in none, some row.
+                self._knows_first = True
+                whole.begin = self._whole.window.since or min(moment, whole.end)
+                whole.end = max(whole.end, moment)
+            if self._cuts_at == "day" and whole.end is not None:
+                self._ask_day(whole.end)
+                return
+        walk = self._walks[_WHOLE]
+        self._held.discard(_WHOLE)
+        if self._cut(_WHOLE, walk.total or 0):
+            del self._walks[_WHOLE]
+
+    def _ask_day(self, at: datetime) -> None:
+        """Ask for a single day that has calls: it is empty where a range leaves its last day out."""
+        day = at.replace(hour=0, minute=0, second=0, microsecond=0)
+        self._day = Part(day, day + timedelta(days=1))
+        self._questions.append(Ask(Cursor(0, _ROW), is_probe=True, part=self._day))
+
+    def _cut(self, part: Part, total: int, gaps: list[Gap] | None = None) -> bool:
+        """Begin to walk a stretch in parts; return whether it can be cut at all."""
+        stretch = self._stretches[part]
+        begin, end = stretch.begin, stretch.end
+        if self._cuts_at is None or stretch.depth >= MAX_DEPTH or begin is None or end is None:
+            return False
+        wanted = -(-total // min(self._part_calls, self._most)) if self._knows_first else MAX_CUTS
+        count = min(max(wanted, 2), MAX_CUTS)
+        window = self._whole.window
+        bounds = (part.since or window.since, part.until or window.until)
+        cuts = [at for at in _cuts(begin, end, count, self._cuts_at) if _is_between(at, *bounds)]
+        if not cuts:
+            return False
+        ends = zip([part.since, *cuts], [*cuts, part.until], strict=True)
+        known = zip([begin, *cuts], [*cuts, end], strict=True)
+        parts = [
+            _Stretch(Part(since, until, self._has_last_day), low, high, stretch.depth + 1)
+            for (since, until), (low, high) in zip(ends, known, strict=True)
+        ]
+        self._is_split = True
+        self._splits[part] = _Split(stretch, total, parts, gaps=gaps)
+        for one in parts:
+            self._stretches[one.part] = one
+            self._walks[one.part] = self._begin(one.part)
+        return True
+
+    def _cut_short(self, part: Part, walk: Walk) -> bool:
+        """Begin to walk in parts what lacks pages as one; return whether that can be tried."""
+        total = walk.total or 0
+        if total <= 2 * walk.page_size or not (walk.has_lost or walk.missing >= walk.page_size):
+            return False
+        self._most = min(self._most, max(walk.seen.distinct, 2 * walk.page_size))
+        return self._cut(part, total, walk.gaps)
+
+    def _split_of(self, part: Part) -> _Split | None:
+        return next(
+            (split for split in self._splits.values() if any(one.part == part for one in split.parts)), None
+        )
+
+    def _told(self, split: _Split, part: Part, total: int | None) -> None:
+        """Take a part's total; once all have told theirs, walk them if they make up the stretch."""
+        if total is None:
+            self._refuse(split)
+            return
+        split.told[part] = total
+        if split.total and sum(told >= split.total for told in split.told.values()) > 1:
+            self._refuse(split)  # the filter is ignored: each part is as large as the whole
+        elif len(split.told) == len(split.parts):
+            if _is_made_up(split.total, split.told.values()):
+                self._accept(split)
+            else:
+                self._refuse(split)
+
+    def _accept(self, split: _Split) -> None:
+        del self._splits[split.stretch.part]
+        for one in split.parts:
+            self._held.discard(one.part)
+            walk = self._walks[one.part]
+            if self._is_long(one.part, walk):
+                self._begin_cut(one.part, walk)
+            self._settle(one.part)
+
+    def _refuse(self, split: _Split) -> None:
+        """Give up the parts; the stretch is read as one, or was and keeps its gaps."""
+        del self._splits[split.stretch.part]
+        for one in split.parts:
+            self._held.discard(one.part)
+            self._walks.pop(one.part, None)
+        if split.gaps is not None:
+            self.gaps += split.gaps
+            return
+        self._read_again(split.stretch)
+
+    def _read_again(self, stretch: _Stretch) -> None:
+        part = msgspec.structs.replace(stretch.part, is_again=True)
+        self._stretches[part] = stretch
+        self._walks[part] = self._begin(part)
+
+    # The end.
+
+    def _check(self) -> None:
+        """Once every walk is done, begin to ask what there is in all; a gap says already that it is not whole."""
+        if self._is_checked or not self.is_done:
+            return
+        self._is_checked = True
+        if self._cuts_at is not None and self._whole.total is not None and not self.gaps:
+            self._proof = self._prove(self._whole.total)
+            self._go_on(None)
+
+    def _go_on(self, total: int | None) -> None:
+        """Ask for the next total of the proof; where it fails the window is read again as one."""
+        assert self._proof is not None
+        try:
+            part = self._proof.send(total)
+        except StopIteration as proven:
+            if not proven.value:
+                self._is_split = True
+                self._read_again(self._stretches[_WHOLE])
+        else:
+            self._questions.append(Ask(Cursor(0, _ROW), is_probe=True, is_check=True, part=part))
+
+    def _prove(self, told: int) -> Generator[Part, int | None, bool]:
+        """Yield whose totals to ask for; return whether nothing speaks for calls that did not come.
+
+        Totals are compared with the lower of two moments, so that calls that come or go meanwhile make no alarm.
+        """
+        window = self._whole.window
+        if self._is_split:
+            total = yield _WHOLE
+            if total is not None and self.given < min(total, told):
+                return False
+        if window.since is not None or not self._whole.ends_now or told <= self._check_above:
+            return True
+        first = yield _UNFILTERED
+        if first is None or first <= self.given:
+            return True
+        kept = yield _WHOLE
+        after = (yield _after(window)) if self._cuts_at == "second" else 0
+        last = yield _UNFILTERED
+        if kept is None or after is None or last is None:
+            return True
+        return kept + after >= min(first, last)
+
+
+def _after(window: Window) -> Part:
+    """Return what is created after a window's list: its filter ends a second late, and begins a second early."""
+    late = window.until.replace(microsecond=0) + timedelta(seconds=2 + (window.until.microsecond > 0))
+    return Part(late, _EVER)
+
+
+def _is_made_up(total: int, told: Iterable[int]) -> bool:
+    """Return whether parts make up the whole, give or take what went while they were counted."""
+    return sum(told) * 200 >= total * 199
+
+
+def _is_between(at: datetime, since: datetime | None, until: datetime) -> bool:
+    return at < until and (since is None or at > since)
+
+
+def _cuts(begin: datetime, end: datetime, count: int, at: Literal["second", "day"]) -> list[datetime]:
+    """Return the moments that cut a range into about equal parts, to the second or to the day."""
+    step = (end - begin) / count
+    found = (begin + step * number for number in range(1, count))
+    if at == "day":
+        floored = (datetime(cut.year, cut.month, cut.day, tzinfo=UTC) for cut in found)
+    else:
+        floored = (cut.replace(microsecond=0) for cut in found)
+    return sorted(set(floored))

@@ -6,10 +6,12 @@ The rooms, from what a user touches down to what all share; imports point down a
     app         Harvester: session, gates, journal; its verbs are the commands
     job         export: plan, walk, write, report; `run` is the task graph
     lookup      single questions: check, agents, plan
+    tail        the messages of a conversation as they come
     verify      reads journal and output, writes nothing
-    testing     doubles to pass in: a transport, a clock, a sink
+    testing     doubles to pass in: a transport, a clock, a sink, points to be killed at
     config      TOML to frozen structs, every mistake at once
     fetch       one answer: gate, send, classify, retry
+    recordings  one recording: its link followed until the file is there
     providers   what each API says; pure
     transport   how bytes move, and who may send when
     sinks       where rows become files
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
         OutputError,
         ProviderError,
         RateLimitError,
+        RecordingError,
         RejectedError,
         ServerError,
         TransportError,
@@ -61,7 +64,7 @@ if TYPE_CHECKING:
     )
     from harvester.record import Record, Turn
     from harvester.sinks import Sink, SinkFactory
-    from harvester.transport.base import Transport
+    from harvester.transport.base import Link, Stream, Transport
     from harvester.transport.retry import RetryPolicy
     from harvester.verify import Finding, StatusRow, Verified
 
@@ -85,6 +88,7 @@ _HOMES = {
         "OutputError",
         "ProviderError",
         "RateLimitError",
+        "RecordingError",
         "RejectedError",
         "ServerError",
         "TransportError",
@@ -120,7 +124,11 @@ _HOMES = {
         "Sink",
         "SinkFactory",
     ),
-    "harvester.transport.base": ("Transport",),
+    "harvester.transport.base": (
+        "Link",
+        "Stream",
+        "Transport",
+    ),
     "harvester.transport.retry": ("RetryPolicy",),
     "harvester.verify": (
         "Finding",
@@ -143,6 +151,7 @@ __all__ = [
     "HarvesterError",
     "HeldError",
     "JournalError",
+    "Link",
     "MalformedError",
     "Output",
     "OutputError",
@@ -152,6 +161,7 @@ __all__ = [
     "Rate",
     "RateLimitError",
     "Record",
+    "RecordingError",
     "RejectedError",
     "Report",
     "Request",
@@ -166,6 +176,7 @@ __all__ = [
     "SourceProgress",
     "SourceReport",
     "StatusRow",
+    "Stream",
     "Transport",
     "TransportError",
     "Turn",

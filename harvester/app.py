@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -16,9 +17,10 @@ import anyio.to_thread
 from harvester import lookup, verify
 from harvester.clock import Clock, SystemClock
 from harvester.config import Config
-from harvester.errors import HarvesterError, OutputError, UnsupportedError
+from harvester.errors import HarvesterError, OutputError, UsageError
 from harvester.fetch import Account, Fetcher
 from harvester.job.choose import Wish, choose_jobs
+from harvester.job.enrich import ALL_PLACES, PLACES, Enricher, Media
 from harvester.job.ids import IdStore
 from harvester.job.lane import Lane
 from harvester.job.memory import GateMemory
@@ -35,11 +37,14 @@ from harvester.job.report import (
 from harvester.job.run import Hook, Run, open_queue
 from harvester.job.shape import Shaper
 from harvester.job.window import Shared
-from harvester.job.write import Desk, Files, Writer
+from harvester.job.write import Desk, Files, Limits, Writer
 from harvester.journal import FOLDER, Job, Journal, Store
 from harvester.model import Segment, SegmentKind, Source
 from harvester.providers import get_provider
+from harvester.recordings import RecordingFetcher
 from harvester.sinks import Sink, SinkFactory, open_sink, publish
+from harvester.sinks.audio import Recordings
+from harvester.tail import open_tail
 from harvester.transport.base import Transport
 from harvester.transport.gate import Gate
 from harvester.transport.retry import RetryPolicy
@@ -57,6 +62,7 @@ class Harvester:
         hooks: Called after each request, whether its answer was taken or there was none.
         policy: How often and how long a request is tried.
         journal: What keeps answers and segments; a Journal of one's own, for measuring and for tests.
+        limits: When a segment ends, and how much of the open ones waits in memory.
     """
 
     def __init__(
@@ -68,6 +74,7 @@ class Harvester:
         hooks: Sequence[Hook] = (),
         policy: RetryPolicy | None = None,
         journal: type[Journal] = Journal,
+        limits: Limits = Limits(),  # noqa: B008 - frozen
     ) -> None:
         self.config = config
         self._transport = transport
@@ -76,6 +83,7 @@ class Harvester:
         self._hooks = hooks
         self._policy = policy or RetryPolicy()
         self._journal = journal
+        self._limits = limits
         self._gates: dict[object, Gate] = {}
         self._memory = GateMemory(self._clock)
         self._run: Run | None = None
@@ -107,13 +115,12 @@ class Harvester:
             The report of the run, which is also kept in the output: its gaps are named, not raised.
 
         Raises:
-            UsageError: The output holds another job of a source, or a source asks for what is not built yet.
+            UsageError: The output holds another job of a source.
             HeldError: Another run holds the output.
             OutputError: A file cannot be written, or a committed one is gone; what was committed stays and the same
                 call goes on.
             JournalError: The journal cannot be trusted.
         """
-        _refuse_what_is_not_built(self.config.sources)
         root = self.config.output.path
         journal = await self._journal.open(root, holder="export")
         try:
@@ -153,8 +160,10 @@ class Harvester:
             shared = Shared(fetcher, journal, IdStore(journal), sent, self._clock)
             accounts = self._accounts()
             await self._memory.open(accounts, journal, was_killed=await journal.run(Store.was_killed))
+            media = self._media(fetcher)
             lanes = [
-                self._lane(account, jobs[account.source.name], shared, sink, run_id) for account in accounts
+                self._lane(account, jobs[account.source.name], shared, sink=sink, run_id=run_id, media=media)
+                for account in accounts
             ]
             for lane in lanes:
                 await lane.start()
@@ -162,7 +171,7 @@ class Harvester:
             self._run = Run(
                 lanes,
                 fetcher=fetcher,
-                writer=Writer(journal, run_id, files),
+                writer=Writer(journal, run_id, files, self._limits),
                 journal=journal,
                 memory=self._memory,
                 clock=self._clock,
@@ -209,6 +218,38 @@ class Harvester:
             ProviderError: A source did not answer.
         """
         return await lookup.plan(self._accounts(), self._fetcher(), self._clock.now())
+
+    def tail(
+        self, source: str, conversation_id: str, *, agent_id: str, after: str | None = None
+    ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """Open the messages of a conversation as they come: `async with` it, then `async for` over what that gives.
+
+        Args:
+            source: The source's name.
+            conversation_id: Which conversation.
+            agent_id: The agent that leads it.
+            after: A message's id or a moment (RFC 3339); None for what comes from now on.
+
+        Returns:
+            The provider's own JSON objects, one line each without its end, each message once and in order; it goes on
+            over broken connections and does not end by itself.
+
+        Raises:
+            UsageError: There is no such source, or its provider has no conversations.
+            ProviderError: From the iterator: the conversation may not be followed.
+        """
+        account = next((one for one in self._accounts() if one.source.name == source), None)
+        if account is None:
+            raise UsageError(f"no source is called {source!r} in the config")
+        return open_tail(
+            account,
+            self._fetcher(),
+            self._sender(),
+            self._clock,
+            conversation_id=conversation_id,
+            agent_id=agent_id,
+            after=after,
+        )
 
     async def status(self) -> list[verify.StatusRow]:
         """Return what the last run of each source did and what is left; the output is only read.
@@ -258,11 +299,29 @@ class Harvester:
             self._gates[key] = gate
         return self._gates[key]
 
-    def _lane(self, account: Account, job: Job, shared: Shared, sink: SinkFactory, run_id: str) -> Lane:
+    def _media(self, fetcher: Fetcher) -> Media | None:
+        if not any(source.recordings for source in self.config.sources):
+            return None
+        recordings = RecordingFetcher(self._sender(), self._clock, self._policy)
+        return Media(recordings, Recordings(self.config.output.path), fetcher)
+
+    def _lane(
+        self,
+        account: Account,
+        job: Job,
+        shared: Shared,
+        *,
+        sink: SinkFactory,
+        run_id: str,
+        media: Media | None,
+    ) -> Lane:
         source, output = account.source, self.config.output
         desk = Desk(source.name, job.id, is_aside=job.state == "fresh", open_sink=sink)
         shaper = Shaper(source.name, account.provider, shape=output.shape, run_id=run_id, keep_raw=output.raw)
-        return Lane(account, job, desk, shaper, shared)
+        with_recordings = sum(source.recordings for source in self.config.sources)
+        places = max(min(PLACES, ALL_PLACES // max(with_recordings, 1)), 1)
+        enricher = Enricher(account, job.id, shaper, shared.journal, media, places=places)
+        return Lane(account, job, desk, shaper=shaper, enricher=enricher, shared=shared)
 
     def _open_sink(self, name: str, kind: SegmentKind) -> Sink:
         output = self.config.output
@@ -290,6 +349,7 @@ class Harvester:
         assert self._run is not None
         total = totals(sources)
         total.damaged = sum(lane.damaged for lane in lanes)
+        total.recordings = sum(lane.enricher.fetched for lane in lanes)
         total.bytes_in = sum(lane.account.bytes_in for lane in lanes)
         is_interrupted = any(source.outcome == "interrupted" for source in sources)
         return Report(
@@ -303,21 +363,6 @@ class Harvester:
             sources=sources,
             segments=segment_reports(segments),
         )
-
-
-def _refuse_what_is_not_built(sources: Sequence[Source]) -> None:
-    """A wish is fulfilled or refused: details that take a request a call, and recordings, are not fetched yet."""
-    problems = [
-        f'source "{source.name}": {wish}: not fetched by this version of harvester; leave it out'
-        for source in sources
-        for wish, is_wished in (
-            ("details", source.details and get_provider(source.provider).capabilities.details == "request"),
-            ("recordings", source.recordings),
-        )
-        if is_wished
-    ]
-    if problems:
-        raise UnsupportedError(*problems)
 
 
 def _key(source: Source) -> object:

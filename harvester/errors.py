@@ -9,7 +9,8 @@ HarvesterError
 │   ├── ServerError               5xx                                                      retryable but 501
 │   ├── AccessError               401, or 403 about the key: ends this source
 │   ├── RejectedError             any other 4xx: our request is wrong, or the thing is gone
-│   └── MalformedError            the answer as a whole is not what the documents say      retryable
+│   ├── MalformedError            the answer as a whole is not what the documents say      retryable
+│   └── RecordingError            a recording could not be had, after all retries: a gap of one call
 ├── OutputError                   a file cannot be written, made durable, or is held by another run
 │   └── HeldError                 another run holds this output
 └── JournalError                  the journal cannot be trusted
@@ -47,6 +48,7 @@ class ProviderError(HarvesterError):
         status: The HTTP status, None where there was no complete response.
         retry_after_s: The wait the provider asked for, in seconds.
         is_about_agent: The refusal names one agent, not the credential.
+        is_gone: What was asked for is not there (404, 410), and asking again is no use.
     """
 
     is_retryable = False
@@ -59,6 +61,7 @@ class ProviderError(HarvesterError):
         status: int | None = None,
         retry_after_s: float | None = None,
         is_about_agent: bool = False,
+        is_gone: bool = False,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -66,6 +69,7 @@ class ProviderError(HarvesterError):
         self.status = status
         self.retry_after_s = retry_after_s
         self.is_about_agent = is_about_agent
+        self.is_gone = is_gone
         self.source = ""
         self.attempt = 1
 
@@ -108,6 +112,20 @@ class MalformedError(ProviderError):
     """The answer as a whole is not what the documents say."""
 
     is_retryable = True
+
+
+class RecordingError(ProviderError):
+    """A recording could not be had, after all retries and with a renewed link: a gap of one call.
+
+    Args:
+        message: What happened; never the link.
+        status: What its storage said last, None where it said nothing.
+        is_final: The storage no longer has it, or the provider no longer links it: asking again is no use.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None, is_final: bool = False) -> None:
+        super().__init__(message, endpoint="recording", status=status)
+        self.is_final = is_final
 
 
 class OutputError(HarvesterError):

@@ -225,10 +225,14 @@ class Quarantined(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class NativeRows(msgspec.Struct):
-    """Rows as the provider sent them; `agent_id` is added as `_agent_id` where they name none."""
+    """Rows as the provider sent them; `agent_id` is added as `_agent_id` where they name none.
+
+    `recording_paths`, one a row, are added as `_recording_path`; None where no row has a recording.
+    """
 
     rows: list[msgspec.Raw]
     agent_id: str | None = None
+    recording_paths: list[str | None] | None = None
 
 
 class Segment(msgspec.Struct, frozen=True):

@@ -1,14 +1,15 @@
 """Doubles we ship, for whoever tests what is built on harvester: no network, no files, no waiting.
 
 `FakeTransport` answers as it is told, `FakeClock` moves when everybody waits, `MemoryOutput` keeps what an output
-folder would hold.
+folder would hold; `KillPoints` end a run between any two steps of it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from inspect import isawaitable
 from typing import Any
@@ -24,7 +25,8 @@ from harvester.journal import Journal
 from harvester.model import NativeRows, Quarantined, Request, Response, Segment, SegmentKind
 from harvester.record import Record
 from harvester.sinks import Rows
-from harvester.transport.base import Target
+from harvester.testing_kills import KillPoints as KillPoints  # noqa: PLC0414 - it is a double like these
+from harvester.transport.base import Link, Stream, Target
 
 START = datetime(2026, 4, 1, 12, tzinfo=UTC)
 """When a FakeClock begins unless it is told otherwise."""
@@ -127,19 +129,46 @@ def reply(
     return Response(status, dict(headers or {}), data, received_at)
 
 
+class Streamed(msgspec.Struct):
+    """An answer in pieces to script: bytes come, seconds pass, an error is raised."""
+
+    pieces: Sequence[bytes | float | ProviderError]
+    status: int = 200
+    headers: Mapping[str, str] = {}
+
+
+Flow = Streamed | ProviderError
+
+
+def streamed(
+    *pieces: bytes | float | ProviderError, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Streamed:
+    """Return an answer in pieces to script; see `Streamed`."""
+    return Streamed(pieces, status, dict(headers or {}))
+
+
 class FakeTransport:
     """A Transport that answers as it is told, and remembers what it was asked.
 
     Args:
         answers: A function of what is asked, or the answers one after another; an error among them is raised.
+        streams: The same for links, whose answers come in pieces; `links` remembers what was asked.
         clock: What an answer's time is read from and its latency goes by.
         latency_s: How long each answer takes.
     """
 
     def __init__(
-        self, answers: Answerer | Iterable[Reply], *, clock: Clock | None = None, latency_s: float = 0.0
+        self,
+        answers: Answerer | Iterable[Reply] = (),
+        *,
+        streams: Callable[[Link], Flow] | Iterable[Flow] = (),
+        clock: Clock | None = None,
+        latency_s: float = 0.0,
     ) -> None:
         self._answerer = answers if callable(answers) else _one_after_another(answers)
+        self._streamer = streams if callable(streams) else _flow_after_flow(streams)
+        self.links: list[Link] = []
+        self.streams_open: int = 0
         self._clock = clock
         self._latency_s = latency_s
         self.sent: list[tuple[Target, Request]] = []
@@ -178,6 +207,20 @@ class FakeTransport:
             return answer
         return msgspec.structs.replace(answer, received_at=self._clock.now(), elapsed_s=self._latency_s)
 
+    @asynccontextmanager
+    async def stream(self, link: Link) -> AsyncIterator[Stream]:
+        """Give, or raise, what is next."""
+        self.links.append(link)
+        self.streams_open += 1
+        try:
+            await anyio.lowlevel.checkpoint()
+            answer = self._streamer(link)
+            if isinstance(answer, ProviderError):
+                raise answer
+            yield _FakeStream(answer, self._clock)
+        finally:
+            self.streams_open -= 1
+
     async def aclose(self) -> None:
         """Remember that it was closed."""
         self.is_closed = True
@@ -193,6 +236,43 @@ def _one_after_another(answers: Iterable[Reply]) -> Answerer:
             raise AssertionError(f"asked once more than there are answers: {request.endpoint}") from None
 
     return answer
+
+
+def _flow_after_flow(flows: Iterable[Flow]) -> Callable[[Link], Flow]:
+    left = iter(flows)
+
+    def answer(link: Link) -> Flow:
+        try:
+            return next(left)
+        except StopIteration:
+            raise AssertionError(f"asked once more than there are streams: {link!r}") from None
+
+    return answer
+
+
+class _FakeStream:
+    def __init__(self, told: Streamed, clock: Clock | None) -> None:
+        self.status: int = told.status
+        self.headers: Mapping[str, str] = told.headers
+        self._left = iter(told.pieces)
+        self._clock = clock
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        return self
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        await anyio.lowlevel.checkpoint()
+        for piece in self._left:
+            if isinstance(piece, bytes):
+                return piece
+            if isinstance(piece, ProviderError):
+                raise piece
+            assert self._clock is not None, "seconds pass on a clock: give the transport one"
+            await self._clock.sleep(piece)
+        raise StopAsyncIteration
 
 
 Row = Record | Quarantined | NativeRows

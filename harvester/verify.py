@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
@@ -19,7 +19,11 @@ from harvester.sinks.readback import UnreadableError, read_keys
 
 
 class StatusRow(msgspec.Struct, frozen=True, kw_only=True):
-    """What is there of a source; `up_to` is where all its agents are complete to, `hint` what to do next."""
+    """What is there of a source; `up_to` is where all its agents are complete to, `hint` what to do next.
+
+    Of what was cut short, `kept` counts calls that were fetched and are in no file yet, and `left` those that the
+    provider counts beyond what was fetched, its rows out of the range among them; None where that is not known.
+    """
 
     source: str
     provider: str
@@ -28,6 +32,8 @@ class StatusRow(msgspec.Struct, frozen=True, kw_only=True):
     written: int
     missing: int
     open_windows: int
+    kept: int
+    left: int | None
     up_to: datetime | None
     hint: str
 
@@ -55,6 +61,8 @@ def _nothing(name: str, provider: str) -> StatusRow:
         written=0,
         missing=0,
         open_windows=0,
+        kept=0,
+        left=None,
         up_to=None,
         hint="harvester export starts it",
     )
@@ -67,6 +75,8 @@ def _status(store: Store, name: str, provider: str, holder: str | None) -> Statu
         return _nothing(name, provider)
     windows = store.windows(job.id)
     left = [window for window in windows if window.state != "complete"]
+    progress = [_fetched(store, window) for window in left if window.state == "open"]
+    kept = sum(fetched.kept for fetched in progress)
     return StatusRow(
         source=name,
         provider=provider,
@@ -75,12 +85,48 @@ def _status(store: Store, name: str, provider: str, holder: str | None) -> Statu
         written=sum(segment.rows for segment in store.segments(job.id) if segment.kind == "calls"),
         missing=sum(window.counts.missing for window in windows),
         open_windows=len(left),
+        kept=kept,
+        left=_sum(fetched.left for fetched in progress) if windows else None,
         up_to=min((window.window.until for window in windows), default=None) if not left else None,
-        hint=f"held by {holder}" if holder else _hint(jobs, job, left, is_listed=bool(windows)),
+        hint=f"held by {holder}" if holder else _hint(jobs, job, left, kept, is_listed=bool(windows)),
     )
 
 
-def _hint(jobs: Mapping[str, Job], job: Job, left: Sequence[StoredWindow], *, is_listed: bool) -> str:
+class _Fetched(msgspec.Struct, frozen=True):
+    """What the answers to an open window came to."""
+
+    kept: int
+    left: int | None
+
+
+def _fetched(store: Store, window: StoredWindow) -> _Fetched:
+    """Count the calls of an open window's answers; the first page of all of it tells how many there are."""
+    kept = fetched = 0
+    total: int | None = None
+    for answer in store.answers(window.id):
+        if answer.key.is_probe:
+            continue
+        digest = store.digest(answer.key)
+        fetched += digest.written
+        kept += digest.written if answer.place is not None else 0
+        if not answer.key.page and not answer.key.part:
+            total = digest.total
+    return _Fetched(kept, None if total is None else max(total - fetched, 0))
+
+
+def _sum(numbers: Iterable[int | None]) -> int | None:
+    """Add up; what is not known makes the sum unknown."""
+    total = 0
+    for number in numbers:
+        if number is None:
+            return None
+        total += number
+    return total
+
+
+def _hint(
+    jobs: Mapping[str, Job], job: Job, left: Sequence[StoredWindow], kept: int, *, is_listed: bool
+) -> str:
     if "fresh" in jobs:
         return "a new export of all was cut short, what is here stays till it ends; harvester export --fresh goes on"
     if job.outcome == "failed":
@@ -88,8 +134,12 @@ def _hint(jobs: Mapping[str, Job], job: Job, left: Sequence[StoredWindow], *, is
     if any(window.state == "gap" for window in left):
         return "gaps are left; harvester export asks for them again"
     if left or not is_listed or job.outcome is None:
-        return "cut short; harvester export goes on"
+        return f"cut short{_kept_text(kept)}; harvester export goes on"
     return ""
+
+
+def _kept_text(kept: int) -> str:
+    return f", {kept:,} fetched calls are in no file yet" if kept else ""
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):

@@ -112,11 +112,20 @@ def _tell(report: Report, config: Config, screen: Screen) -> None:
 
 def exit_code(report: Report, screen: Screen, stopped: Stopped) -> int:
     """Return the code for how a run ended, and say how to go on where it is not complete."""
+    again = _again(screen)
     if report.outcome == "interrupted":
-        screen.warning("stopped; what is committed stays, and the same command goes on from here")
+        screen.warning(f"stopped; what is committed stays, and the same command goes on from here{again}")
         return stopped.exit_code
     if report.outcome == "gaps":
-        screen.warning("finished with gaps; the same command asks for them again")
+        screen.warning(f"finished with gaps; the same command asks for them again{again}")
     if report.outcome == "failed":
-        screen.error("no source could be exported; what is committed stays, and the same command tries again")
+        screen.error(
+            f"no source could be exported; what is committed stays, and the same command tries again{again}"
+        )
     return _CODES[report.outcome]
+
+
+def _again(screen: Screen) -> str:
+    """Return the command to copy, nothing where it holds what may not be shown."""
+    command = screen.command
+    return f": {command}" if command and screen.redacted(command) == command else ""

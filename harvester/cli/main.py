@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import shlex
 import sys
 import traceback
 from collections.abc import Sequence
@@ -28,6 +29,7 @@ COMMANDS = {
     "agents": "List the agents each source can see.",
     "plan": "Say what export would do: calls, pages, requests, time.",
     "export": "Fetch every call of the query into files.",
+    "tail": "Print new messages of a conversation as they come.",
     "status": "Say per source what the last run did and what is left.",
     "verify": "Check the output against the journal.",
     "schema": "Print the unified record as JSON Schema.",
@@ -145,6 +147,7 @@ def run(arguments: Sequence[str], screen: Screen) -> int:
 
 def _invoke(arguments: list[str], screen: Screen) -> int:
     command = typer.main.get_command(app)
+    screen.command = shlex.join(["harvester", *arguments])
     code = command.main(arguments, prog_name="harvester", standalone_mode=False, obj=screen)
     return code if isinstance(code, int) else OK
 

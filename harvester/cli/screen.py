@@ -28,6 +28,7 @@ class Screen:
     Attributes:
         verbosity: -1 with `-q`, 0, 1 with `-v`, 2 with `-vv`.
         as_json: Whether messages are JSON lines.
+        command: The command line as it was typed, ready for a shell; empty where nobody typed one.
         above: Prints a line above a live bar; None where there is none.
     """
 
@@ -36,6 +37,7 @@ class Screen:
         self._secrets: tuple[str, ...] = ()
         self.verbosity = 0
         self.as_json = False
+        self.command = ""
         self.above: Callable[[str], None] | None = None
 
     @property

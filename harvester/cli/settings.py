@@ -106,7 +106,7 @@ def _overrides(said: Mapping[str, Any]) -> Overrides:
         raise UsageError("--out: is empty")
     kind, shape = said.get("output_format"), said.get("shape")
     return Overrides(
-        sources=tuple(said.get("sources") or ()),
+        sources=tuple(said.get("sources") or ()) or _named(said),
         agents=tuple(said.get("agents") or ()),
         filters=read_filter_options(said.get("filters") or ()),
         out=None if out is None else Path(out),
@@ -118,6 +118,12 @@ def _overrides(said: Mapping[str, Any]) -> Overrides:
         recordings=said.get("recordings"),
         concurrency=said.get("concurrency"),
     )
+
+
+def _named(said: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the one source that a command is about; without a config it is the only one there is."""
+    source = said.get("source")
+    return () if source is None or said.get("provider") is not None else (source,)
 
 
 def read_filter_options(given: tuple[str, ...] | list[str]) -> dict[str, str]:

@@ -21,8 +21,19 @@ if TYPE_CHECKING:
 
 EXAMPLES = ("harvester status", "harvester status --json")
 
-_COLUMNS = ("source", "provider", "last run", "outcome", "written", "missing", "open", "up to", "next")
-_NUMBERS = ("written", "missing", "open")
+_COLUMNS = (
+    "source",
+    "provider",
+    "last run",
+    "outcome",
+    "written",
+    "left",
+    "missing",
+    "open",
+    "up to",
+    "next",
+)
+_NUMBERS = ("written", "left", "missing", "open")
 
 
 def command(
@@ -52,6 +63,6 @@ async def _status(config: Config) -> Sequence[StatusRow]:
 
 def _cells(row: StatusRow) -> tuple[object, ...]:
     return (
-        row.source, row.provider, row.last_run, row.outcome, counted(row.written), counted(row.missing),
-        counted(row.open_windows), stamped(row.up_to), row.hint,
+        row.source, row.provider, row.last_run, row.outcome, counted(row.written), counted(row.left),
+        counted(row.missing), counted(row.open_windows), stamped(row.up_to), row.hint,
     )  # fmt: skip

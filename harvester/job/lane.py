@@ -14,17 +14,21 @@ from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
 
+import anyio
 import msgspec
 
 from harvester.errors import AccessError, ProviderError
 from harvester.fetch import Account, described
 from harvester.journal import Job, KeptAnswer, Store, StoredWindow
-from harvester.model import Cursor, Gap, Part, Query, Request, Response, Window
+from harvester.model import Gap, Part, Query, Request, Response, Window
 
+from .enrich import Dossier, Enricher, Task
+from .enrich import Job as Recording
 from .ids import Sieve
 from .parts import Parts
 from .plan import Range, covered, windows_left
 from .report import Outcome
+from .roster import Roster
 from .shape import Shaper
 from .walk import Ask, Walk
 from .window import OpenWindow, Place, Shared
@@ -32,9 +36,6 @@ from .write import Closing, Desk
 
 MAX_OPEN = 64
 """Windows of one source that are walked at once: enough to fill every place in flight with first pages."""
-
-AGENT_PASSES = 2
-"""How often a list of agents is read that comes shorter than it says."""
 
 RECENT = timedelta(days=3)
 """A range that ended so long ago, widened or not, holds no calls created now."""
@@ -51,12 +52,12 @@ class Replay(msgspec.Struct):
 
 
 class Errand(msgspec.Struct):
-    """A request on its way, with what its answer is for: a page of a window, or else of the list of agents."""
+    """A request on its way, with what its answer is for: a page of a window, a detail, or else the list of agents."""
 
     request: Request
     opened: OpenWindow | None = None
     ask: Ask | None = None
-    page: int = 0
+    task: Task | None = None
     attempt: int = 1
 
 
@@ -68,10 +69,20 @@ class Lane:
         job: Its job in the journal.
         desk: What the writer holds of it.
         shaper: Makes pages of answers and rows of pages.
+        enricher: Fetches what rows need beside their list.
         shared: What all lanes use.
     """
 
-    def __init__(self, account: Account, job: Job, desk: Desk, shaper: Shaper, shared: Shared) -> None:
+    def __init__(
+        self,
+        account: Account,
+        job: Job,
+        desk: Desk,
+        *,
+        shaper: Shaper,
+        enricher: Enricher,
+        shared: Shared,
+    ) -> None:
         self.account = account
         self.job = job
         self.desk = desk
@@ -81,14 +92,12 @@ class Lane:
         self.damaged: int = 0
         self.outcome: Outcome | None = None
         self.is_closed: bool = False
-        self.gaps: list[Gap] = []
+        self.enricher = enricher
         self.stored: dict[int, StoredWindow] = {}
         self._shaper = shaper
         self._shared = shared
-        self._names: dict[str, str | None] = {}
-        self._listed: set[str] = set()
-        self._agent_passes = 1
-        self._is_listing = False
+        self._own_gaps: list[Gap] = []
+        self._roster = Roster(account, job, shared.journal, shared.page_size)
         self._by_agent: dict[str | None, list[StoredWindow]] = {}
         self._restored: dict[int, OpenWindow] = {}
         self._todo: deque[StoredWindow] = deque()
@@ -111,25 +120,30 @@ class Lane:
     async def start(self) -> None:
         """Find out what is left; where nothing is the lane is done before its first request."""
         journal, source = self._shared.journal, self.account.source
-        known = await journal.run(Store.agents, self.job.id)
-        self._names = {agent.id: agent.name for agent in known}
+        await self._roster.start()
         self._dateless = await journal.run(Store.dateless_ids, self.job.id)
         for window in await journal.run(Store.windows, self.job.id):
+            # What is gone for good counted in the run that found it.
+            window.gaps = [gap for gap in window.gaps if not gap.final]
             self._store(window)
         self.written = sum(window.counts.written for window in self.stored.values())
         await self._forget_unwanted()
         agents = self._agents_wanted()
+        lists_agents = self.account.provider.capabilities.lists_agents
         if agents is not None:
             await self._line_up(agents)
-        lists_agents = self.account.provider.capabilities.lists_agents
-        if agents is None or (
-            source.agents and lists_agents and self._todo and not set(agents) <= self._names.keys()
-        ):
-            self._list_agents(0)
+            names = self._roster.names.keys()
+            if source.agents and lists_agents and self._todo and not set(agents) <= names:
+                self._errands.append(Errand(self._roster.begin()))
+        else:
+            self._errands.append(Errand(self._roster.begin()))
+            if self.job.agent_pages:
+                await self._line_up(sorted(self._roster.names))
 
     async def _forget_unwanted(self) -> None:
         """Forget agents that could not be asked, brought nothing, and are asked for no more: a slip of the pen."""
-        wanted = self._names.keys() if self.account.source.agents is None else set(self.account.source.agents)
+        source = self.account.source
+        wanted = self._roster.names.keys() if source.agents is None else set(source.agents)
         unwanted = [
             window
             for window in self.stored.values()
@@ -153,15 +167,10 @@ class Lane:
             return source.agents
         if self.account.provider.capabilities.walks_account:
             return [None]
-        agents = sorted(self._names)
+        agents = sorted(self._roster.names)
         begun, new = windows_left(agents, self.wanted, list(self.stored.values()))
         is_enough = self.job.is_listed and bool(agents) and bool(begun or not new)
         return agents if is_enough else None
-
-    def _list_agents(self, page: int) -> None:
-        self._is_listing = True
-        cursor = Cursor(page, self._shared.page_size)
-        self._errands.append(Errand(self.account.provider.agents_request(cursor), page=page))
 
     async def _line_up(self, agents: Sequence[str | None]) -> None:
         """Enter and line up what is left of these agents' calls."""
@@ -175,9 +184,9 @@ class Lane:
         begun = [window for window in begun if window.id not in lined_up]
         await self._shared.journal.run(Store.reopen, [window.id for window in begun])
         for window in begun:
-            window.state = "open"
             if kept := await self._shared.journal.run(Store.answers, window.id):
                 self._restored[window.id] = await self._restore(window, kept)
+            window.state = "open"
         added = await self._shared.journal.run(Store.add_windows, self.job.id, new)
         for window in added:
             self._store(window)
@@ -192,11 +201,16 @@ class Lane:
     @property
     def has_work(self) -> bool:
         """Something is to be asked, on its way or to be sent again."""
-        if self.in_flight:
+        if self.in_flight or self.enricher.running:
             return True
         return self.outcome is None and bool(
-            self._errands or self._retries or self._todo or self._open or self._is_listing
+            self._errands or self._retries or self._todo or self._open or self._roster.is_listing
         )
+
+    @property
+    def gaps(self) -> list[Gap]:
+        """What the source lacks beside its windows."""
+        return [*self._own_gaps, *self._roster.gaps]
 
     @property
     def page_size(self) -> int:
@@ -206,7 +220,7 @@ class Lane:
     @property
     def expected(self) -> int | None:
         """Calls of the whole job as far as its totals are known; None while one is not."""
-        if self._todo or self._is_listing or not self.stored:
+        if self._todo or self._roster.is_listing or not self.stored:
             return None
         expected = 0
         for window in self.stored.values():
@@ -229,6 +243,8 @@ class Lane:
             return None
         while self._replaying:
             opened = self._replaying[0]
+            if self.enricher.is_full:
+                return None
             while opened.has_journaled and (ask := opened.walk.next()) is not None:
                 if (kept := opened.journaled(ask)) is not None:
                     return Replay(opened, ask, kept)
@@ -253,12 +269,29 @@ class Lane:
             return heapq.heappop(self._retries)[2]
         if self._errands:
             return self._errands.popleft()
-        if self._is_listing and self.account.source.agents is not None:
+        if self._roster.is_listing and self.account.source.agents is not None:
             return None  # their names are on the way, and go into every row
+        # Lists and details both go on: of details as many wait as two pages have, then the lists do.
+        first, second = self._next_detail, self._next_page
+        if self.enricher.waiting < 2 * self.page_size:
+            first, second = second, first
+        return first() or second()
+
+    def _next_page(self) -> Errand | None:
+        if self.enricher.is_full:
+            return None
         opened = self._largest() or self._open_next()
         if opened is None or opened.has_journaled or (ask := opened.walk.next()) is None:
             return None
         return self._errand(opened, ask)
+
+    def _next_detail(self) -> Errand | None:
+        task = self.enricher.next_detail()
+        return None if task is None else Errand(self.enricher.request(task), task.dossier.opened, task=task)
+
+    def next_recording(self) -> Recording | None:
+        """Return the next recording to fetch; whoever gets it calls `record`."""
+        return None if self.outcome is not None else self.enricher.next_recording()
 
     def _errand(self, opened: OpenWindow, ask: Ask) -> Errand:
         return Errand(self.account.provider.list_request(*opened.asked(ask)), opened, ask)
@@ -283,9 +316,14 @@ class Lane:
         return opened
 
     async def _restore(self, stored: StoredWindow, kept: Sequence[KeptAnswer]) -> OpenWindow:
-        opened = self._opened(stored)
-        await opened.restore(kept)
-        self.written += opened.kept.written - stored.counts.written
+        opened, written = self._opened(stored), stored.counts.written
+        if stored.state == "owed":
+            await opened.restore_owed(kept)
+        else:
+            await opened.restore(kept)
+        for dossier in opened.owed:
+            await self.enricher.take(dossier, is_resumed=True)
+        self.written += opened.kept.written - written
         return opened
 
     def _opened(self, stored: StoredWindow) -> OpenWindow:
@@ -297,7 +335,7 @@ class Lane:
             return Sieve(window, stored.id, dateless=self._dateless, covered=covered_here, own=own, base=base)
 
         walk = Parts(partial(self._walk, window), cuts_at=capabilities.cuts_at)
-        place = Place(self.job.id, self.desk, self._shaper, self._names)
+        place = Place(self.job.id, self.desk, self._shaper, self.enricher, self._roster.names)
         query = Query(window, source.filters, source.details)
         return OpenWindow(stored, query, walk=walk, sieve=sieve, place=place, shared=self._shared)
 
@@ -317,43 +355,38 @@ class Lane:
 
         Raises:
             MalformedError: It is not what the documents say; nothing was taken.
+            RejectedError: It says that there is no such call; likewise.
         """
-        if errand.opened is None:
-            await self._receive_agents(errand, response)
-        else:
+        if errand.task is not None:
+            task = errand.task
+            await self._finish(await self.enricher.receive(task, response.body, response.received_at))
+        elif errand.opened is not None:
             await self._receive_page(errand, errand.opened, response)
+        else:
+            fresh, request = await self._roster.take(self.account.provider.read_agents(response.body))
+            if self.account.source.agents is None:
+                await self._line_up(fresh)
+            if request is not None:
+                self._errands.append(Errand(request))
         self.account.answered(response)
 
-    async def _receive_agents(self, errand: Errand, response: Response) -> None:
-        listing = self.account.provider.read_agents(response.body)
-        source = self.account.source
-        listed = {agent.id: agent for agent in listing.agents}
-        fresh = [agent for agent_id, agent in listed.items() if agent_id not in self._listed]
-        self._listed |= listed.keys()
-        self._names |= {agent.id: agent.name for agent in fresh}
-        has_more = listing.has_more and bool(fresh)
-        if not has_more:
-            has_more = self._is_short_of_agents(listing.total)
-        is_listed = source.agents is None and not has_more and not self.gaps
-        await self._shared.journal.run(Store.add_agents, self.job.id, fresh, is_listed=is_listed)
-        if source.agents is None:
-            await self._line_up([agent.id for agent in fresh])
-        self._is_listing = has_more
-        if has_more:
-            self._list_agents(errand.page + 1 if listing.has_more and fresh else 0)
+    async def record(self, recording: Recording) -> None:
+        """Fetch a recording; its page is handed over if that was the last it waited for.
 
-    def _is_short_of_agents(self, total: int | None) -> bool:
-        """Return whether the list is worth reading once more; where that was done, what it lacks is a gap."""
-        if self.account.source.agents is not None or total is None or len(self._listed) >= total:
-            return False
-        if self._agent_passes < AGENT_PASSES:
-            self._agent_passes += 1
-            return True
-        message = (
-            f"the provider counts {total} agents and lists {len(self._listed)}: the others' calls are missing"
-        )
-        self.gaps.append(Gap(kind="source", message=message))
-        return False
+        Raises:
+            OutputError: It cannot be written.
+        """
+        try:
+            outcome = await self.enricher.fetch(recording)
+        finally:
+            self.enricher.running -= 1
+        with anyio.CancelScope(shield=True):
+            await self._finish(self.enricher.recorded(recording, outcome))
+
+    async def _finish(self, dossier: Dossier | None) -> None:
+        if dossier is not None:
+            self._count(await dossier.opened.finish(dossier))
+            await self._end_if_done(dossier.opened)
 
     async def _receive_page(self, errand: Errand, opened: OpenWindow, response: Response) -> None:
         assert errand.ask is not None
@@ -376,7 +409,7 @@ class Lane:
         self.written_now += written
 
     async def _end_if_done(self, opened: OpenWindow) -> None:
-        if opened.walk.is_done and self._open.pop(opened.stored.id, None) is not None:
+        if opened.walk.is_done and not opened.waiting and self._open.pop(opened.stored.id, None) is not None:
             self.damaged += opened.damaged
             await opened.end()
 
@@ -395,24 +428,30 @@ class Lane:
         _log.warning("given up: %s", error, extra={"source": self.account.source.name})
         if errand.opened is None:
             self._lose_agents(error)
+        elif not error.is_about_agent and self._is_down(error):
+            self._break(error)
+        elif errand.task is not None:
+            await self._finish(await self.enricher.lose(errand.task, error, self._shared.clock.now()))
         elif error.is_about_agent:
             await self._lose_agent(errand.opened, error)
-        elif isinstance(error, AccessError) or (error.is_retryable and self.account.given_up()):
-            self._break(error)
         else:
             assert errand.ask is not None
             errand.opened.walk.lose(errand.ask, str(error))
             await self._end_if_done(errand.opened)
 
+    def _is_down(self, error: ProviderError) -> bool:
+        """Count a request that was given up; True where it ends the source: its key is refused, or it is down."""
+        return isinstance(error, AccessError) or (error.is_retryable and self.account.given_up())
+
     def _break(self, error: ProviderError) -> None:
         """End the source: the rest of it is one gap, and the windows stay open for the next run."""
         if self.outcome is None:
             self.outcome = "failed"
-            self.gaps.append(Gap(kind="source", message=str(error)))
+            self._own_gaps.append(Gap(kind="source", message=str(error)))
 
     def _lose_agents(self, error: ProviderError) -> None:
         """Without their list, agents that are named in the config are walked all the same, nameless."""
-        self._is_listing = False
+        self._roster.lose()
         if self.account.source.agents is None:
             self._break(error)
 
@@ -437,7 +476,7 @@ class Lane:
     def _outcome(self, *, is_interrupted: bool) -> Outcome:
         if is_interrupted and self.has_work:
             return "interrupted"
-        lost = [window for window in self.stored.values() if window.state == "gap"]
+        lost = [window for window in self.stored.values() if window.gaps]
         if lost and not self.written and all(gap.kind == "agent" for window in lost for gap in window.gaps):
             return "failed" if len(lost) == len(self.stored) else "gaps"
         return "gaps" if lost or self.gaps else "complete"

@@ -102,6 +102,7 @@ class Parts:
         self._part_calls = split_above // 2
         self._check_above = split_above // 4
         self._is_split = False
+        self.is_skipped: bool = False
         self._is_checked = False
         self._proof: Generator[Part, int | None, bool] | None = None
         self._missing = 0
@@ -142,6 +143,11 @@ class Parts:
         """Requests that `next` would give one after another, as far as is known."""
         left = (walk.pages_left for part, walk in self._walks.items() if part not in self._held)
         return len(self._questions) + sum(left)
+
+    def skip(self) -> None:
+        """Walk nothing: an earlier run did."""
+        self.is_skipped = self._is_checked = True
+        self._walks.clear()
 
     def pass_of(self, part: Part) -> int:
         """Return the pass that the walk of a part is in; they are counted from 1."""

@@ -13,7 +13,7 @@ SMOOTHING_S = 5.0
 """The rate shown is that of about the last so many seconds."""
 
 BUDGET_SHOWN_S = 30.0
-"""From so long a wait on a limit of our own keeping is shown as a pause; a minute's is no news."""
+"""From so long on a wait for a limit that is used up is shown as a pause; shorter ones come all the time."""
 
 _ENDS: dict[str, ProgressState] = {"failed": "failed", "interrupted": "waiting"}
 

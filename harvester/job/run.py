@@ -2,6 +2,7 @@
 
 ```
 board ── N senders: fetch, read, sift ──(bounded stream of batches)── one writer ── journal
+              └── a task for each recording, as many as have a place
 ```
 Senders take work from the board, so that a place in flight is held by requests alone: never by a wait at a gate or for
 a retry. Pages travel, not rows; a full queue makes the senders wait, and with them the provider's pages.
@@ -22,6 +23,7 @@ from harvester.fetch import Fetcher
 from harvester.journal import Journal
 
 from .board import Board
+from .enrich import Job as Recording
 from .lane import Errand, Lane, Replay
 from .memory import GateMemory
 from .window import Message
@@ -124,9 +126,11 @@ class Run:
     async def _send_all(self) -> None:
         self._board.add(lane for lane in self._lanes if lane.has_work)
         with self._sending:
-            async with anyio.create_task_group() as senders:
+            async with anyio.create_task_group() as self._senders:
                 for _ in range(self._max_in_flight):
-                    senders.start_soon(self._send)
+                    self._senders.start_soon(self._send)
+                for lane in self._lanes:
+                    self._start_recordings(lane)
 
     async def _send(self) -> None:
         with suppress(anyio.BrokenResourceError):  # the writer is gone: what ended it is what comes out
@@ -143,12 +147,26 @@ class Run:
                 await self._fetch(lane, work)
         finally:
             lane.in_flight -= 1
+        await self._go_on(lane)
+
+    async def _go_on(self, lane: Lane) -> None:
+        """Go on with what an answer made possible; close the lane if nothing is left."""
+        self._start_recordings(lane)
         if lane.has_work:
             self._board.changed(lane)
-        else:
+        elif not lane.is_closed:
             self._board.remove(lane)
             with anyio.CancelScope(shield=True):
                 await lane.close(is_interrupted=False)
+
+    def _start_recordings(self, lane: Lane) -> None:
+        while not self.is_interrupted and (recording := lane.next_recording()) is not None:
+            self._senders.start_soon(self._record, lane, recording)
+
+    async def _record(self, lane: Lane, recording: Recording) -> None:
+        with suppress(anyio.BrokenResourceError):
+            await lane.record(recording)
+            await self._go_on(lane)
 
     async def _fetch(self, lane: Lane, errand: Errand) -> None:
         """Send one request and give its lane what comes back; what came is taken whole, for its rows are counted."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
-from harvester.journal import DATELESS, NAMELESS
+from harvester.errors import MalformedError
+from harvester.journal import DATELESS, NAMELESS, KeptRecording
 from harvester.model import Listing, NativeRows, Origin, Problem, Quarantined, Shape
 from harvester.providers.base import Provider
 from harvester.record import Record, utc
@@ -32,6 +33,22 @@ class Page(msgspec.Struct):
     problems: list[Problem]
 
 
+class Detail(msgspec.Struct):
+    """The answer to "get call", read: its JSON, its struct, and what of it does not fit."""
+
+    raw: msgspec.Raw
+    call: Any
+    problems: list[Problem]
+    fetched_at: datetime
+
+
+class Extra(msgspec.Struct):
+    """What was fetched for a row of a list beside it."""
+
+    detail: Detail | None = None
+    recording: KeptRecording | None = None
+
+
 class Shaper:
     """Reads one source's answers for one shape of output.
 
@@ -49,6 +66,7 @@ class Shaper:
         self._name = provider.capabilities.name
         self._is_native = shape == "native"
         self._wire = provider.key_type if self._is_native else provider.call_type
+        self._detail_wire = provider.key_type if self._is_native else provider.detail_type
         self._run_id = run_id
         self._keep_raw = keep_raw
 
@@ -61,6 +79,33 @@ class Shaper:
         provider = self._provider
         listing = provider.read_listing(body)
         calls, problems = provider.decode(body, listing, provider.key_type if keys_only else self._wire)
+        ids, moments, hours = _keys(listing.rows, calls)
+        return Page(listing, calls, ids, moments, hours, problems)
+
+    def read_detail(self, body: bytes, call_id: str, fetched_at: datetime) -> Detail:
+        """Read the answer to "get call".
+
+        Raises:
+            MalformedError: It is not what the documents say, or another call.
+            RejectedError: It says that there is no such call.
+        """
+        provider = self._provider
+        listing = provider.read_detail(body)
+        (call,), problems = provider.decode(body, listing, self._detail_wire)
+        if call is None or call.id != call_id:
+            raise MalformedError("the answer is not the call that was asked for")
+        return Detail(listing.rows[0], call, problems, fetched_at)
+
+    def read_row(self, row: bytes) -> Page:
+        """Read a single row of a list as a page of its own.
+
+        Raises:
+            ValueError: It is none.
+        """
+        listing = Listing([msgspec.Raw(row)])
+        calls, problems = self._provider.decode(row, listing, self._wire)
+        if None in calls:
+            raise ValueError("no row of a list")
         ids, moments, hours = _keys(listing.rows, calls)
         return Page(listing, calls, ids, moments, hours, problems)
 
@@ -77,6 +122,7 @@ class Shaper:
         agent_id: str | None,
         agent_name: str | None,
         fetched_at: datetime,
+        extras: Mapping[int, Extra] | None = None,
     ) -> list[Sequence[Record] | NativeRows]:
         """Return the new rows in the shape of the output; those that are no calls are left out.
 
@@ -86,7 +132,12 @@ class Shaper:
             agent_id: The agent in the request's address.
             agent_name: Its name from the list of agents.
             fetched_at: When the answer came.
+            extras: What was fetched for rows beside the list, by their index.
         """
+        if extras:
+            return self._rows_with(
+                page, new, extras, agent_id=agent_id, agent_name=agent_name, fetched_at=fetched_at
+            )
         rows, calls = page.listing.rows, page.calls
         if len(new) < len(rows) or page.problems:
             new = [i for i in new if calls[i] is not None]
@@ -101,19 +152,59 @@ class Shaper:
             return [[to_record(call, None, origin) for call in calls]]
         return [[to_record(call, str(row, "utf-8"), origin) for call, row in zip(calls, rows, strict=True)]]
 
+    def _rows_with(
+        self,
+        page: Page,
+        new: Sequence[int],
+        extras: Mapping[int, Extra],
+        *,
+        agent_id: str | None,
+        agent_name: str | None,
+        fetched_at: datetime,
+    ) -> list[Sequence[Record] | NativeRows]:
+        """Return rows of which some have a detail, which stands for the list's, or a recording."""
+        found = [(page.listing.rows[i], page.calls[i], extras.get(i, _NONE)) for i in new]
+        found = [one for one in found if one[1] is not None]
+        if self._is_native:
+            rows = [extra.detail.raw if extra.detail else row for row, _, extra in found]
+            calls = [extra.detail.call if extra.detail else call for _, call, extra in found]
+            paths = [extra.recording.path if extra.recording else None for *_, extra in found]
+            return self._native(rows, calls, agent_id, paths if any(paths) else None)
+        origin = Origin(self._source, self._name, self._run_id, fetched_at, agent_id, agent_name)
+        return [[self._record(row, call, extra, origin) for row, call, extra in found]]
+
+    def _record(self, row: msgspec.Raw, call: Any, extra: Extra, origin: Origin) -> Record:
+        raw = str(row, "utf-8") if self._keep_raw else None
+        if (detail := extra.detail) is None:
+            record = self._provider.to_record(call, raw, origin)
+        else:
+            origin = msgspec.structs.replace(origin, fetched_at=detail.fetched_at)
+            whole = str(detail.raw, "utf-8") if self._keep_raw else None
+            record = self._provider.to_record(detail.call, whole, origin, raw)
+        if (recording := extra.recording) is not None:
+            record.recording_path, record.recording_sha256 = recording.path, recording.sha256
+            record.recording_bytes = recording.bytes
+        return record
+
     def _native(
-        self, rows: list[msgspec.Raw], calls: list[Any], agent_id: str | None
+        self,
+        rows: list[msgspec.Raw],
+        calls: list[Any],
+        agent_id: str | None,
+        paths: list[str | None] | None = None,
     ) -> list[Sequence[Record] | NativeRows]:
         """Rows that name no agent get the one of the address; rows of a walk of the account cannot."""
         if agent_id is None:
-            return [NativeRows(rows)]
+            return [NativeRows(rows, None, paths)]
         agent_of = self._provider.agent_of
         named = [agent_of(call) is not None for call in calls]
+        if all(named) or not any(named):
+            return [NativeRows(rows, None if named[0] else agent_id, paths)]
         parts: list[Sequence[Record] | NativeRows] = []
-        if not all(named):
-            parts.append(NativeRows([row for row, has in zip(rows, named, strict=True) if not has], agent_id))
-        if any(named):
-            parts.append(NativeRows([row for row, has in zip(rows, named, strict=True) if has]))
+        for is_named in (False, True):
+            some = [i for i, has in enumerate(named) if has == is_named]
+            some_paths = None if paths is None else [paths[i] for i in some]
+            parts.append(NativeRows([rows[i] for i in some], None if is_named else agent_id, some_paths))
         return parts
 
     def quarantined(
@@ -136,6 +227,28 @@ class Shaper:
             for problem in page.problems
             if problem.index in wanted
         ]
+
+    def misfits(
+        self, page: Page, new: Iterable[int], extras: Mapping[int, Extra], *, agent_id: str | None
+    ) -> list[Quarantined]:
+        """Return a line for each value of a detail that does not fit."""
+        return [
+            Quarantined(
+                reason=problem.reason,
+                endpoint="get call",
+                raw=bytes(extra.detail.raw).decode("utf-8", "backslashreplace"),
+                fetched_at=extra.detail.fetched_at,
+                agent_id=agent_id,
+                call_id=page.ids[index],
+                field=problem.field,
+            )
+            for index in new
+            if (extra := extras.get(index)) is not None and extra.detail is not None
+            for problem in extra.detail.problems
+        ]
+
+
+_NONE = Extra()
 
 
 def _keys(

@@ -25,9 +25,11 @@ from harvester.journal import (
     NewAnswer,
     Store,
     StoredWindow,
+    WindowState,
 )
 from harvester.model import Cursor, Gap, Listing, Part, Query
 
+from .enrich import Dossier, Enricher, what_is_owed
 from .ids import PASSES, IdStore, Sieve, hour_of
 from .parts import Parts
 from .plan import Range
@@ -56,6 +58,7 @@ class Place(msgspec.Struct, frozen=True):
     job_id: int
     desk: Desk
     shaper: Shaper
+    enricher: Enricher
     agent_names: Mapping[str, str | None]
 
 
@@ -91,6 +94,9 @@ class OpenWindow:
         self._sieve_count = 0
         self._place = place
         self._shared = shared
+        self.waiting: int = 0
+        self.owed: list[Dossier] = []
+        self._gaps: list[Gap] = []
         self._journaled: dict[AnswerKey, KeptAnswer] = {}
         # Passes of walks that ended with a gap: their answers are known, and have numbers of their own.
         self._passes_before = stored.counts.passes
@@ -101,7 +107,9 @@ class OpenWindow:
         The ids of rows in segments come first, all of them: an answer that no segment holds may bring them again.
         """
         for answer in answers:
-            if answer.place is None and not answer.key.is_probe:
+            if what_is_owed(answer.key) is not None:
+                await self._restore_owed(answer)
+            elif answer.place is None and not answer.key.is_probe:
                 digest = await self._shared.journal.run(Store.digest, answer.key)
                 self.kept.written += digest.written
                 page = _page_of(digest)
@@ -110,6 +118,31 @@ class OpenWindow:
         self._journaled = {
             answer.key: answer for answer in answers if answer.key.pass_number > self._passes_before
         }
+
+    async def restore_owed(self, answers: Sequence[KeptAnswer]) -> None:
+        """Take what an earlier run still owed a window that it walked to its end; it is not walked again."""
+        self.walk.skip()
+        self.kept = self.stored.counts
+        for answer in answers:
+            if what_is_owed(answer.key) is not None:
+                await self._restore_owed(answer, is_walked=True)
+
+    async def _restore_owed(self, answer: KeptAnswer, *, is_walked: bool = False) -> None:
+        """Line up a row that lacks something; its page counted it as written."""
+        journal = self._shared.journal
+        digest = await journal.run(Store.digest, answer.key)
+        if answer.place is None:
+            self.kept.written += digest.written if is_walked else 0
+            return
+        self.kept.written -= 0 if is_walked else digest.written
+        try:
+            page = self._place.shaper.read_row(await journal.run(Store.body, answer.place))
+        except ValueError:
+            return
+        what = what_is_owed(answer.key)
+        dossier = Dossier(self, answer.key, page, [0], digest.received_at, owed=what)
+        self.owed.append(dossier)
+        self.waiting += 1
 
     def asked(self, ask: Ask) -> tuple[Query, Cursor]:
         """Return what to ask the provider for."""
@@ -143,14 +176,39 @@ class OpenWindow:
         page = self._place.shaper.read(body, keys_only=ask.is_probe)
         new, sifted = ([], Sifted()) if ask.is_probe else await self._sift(ask, page)
         written = sum(page.calls[i] is not None for i in new) if page.problems else len(new)
-        self.kept.written += written
         key = self._key(ask)
         if not is_kept and not ask.is_check:
             digest = _digest(page, received_at, written=written)
             await self._shared.journal.keep(NewAnswer(self._place.job_id, key, digest, body))
-        if not ask.is_probe:
-            await self._hand_over(key, page, new, received_at)
+        if ask.is_probe:
+            written = 0
+        elif written and self._place.enricher.is_needed:
+            written = await self._enrich(Dossier(self, key, page, new, received_at), is_resumed=is_kept)
+        else:
+            await self._hand_over(Dossier(self, key, page, new, received_at))
+            self.kept.written += written
         self._take(ask, page, sifted)
+        return written
+
+    async def _enrich(self, dossier: Dossier, *, is_resumed: bool) -> int:
+        self.waiting += 1
+        await self._place.enricher.take(dossier, is_resumed=is_resumed)
+        return 0 if dossier.left else await self.finish(dossier)
+
+    async def finish(self, dossier: Dossier) -> int:
+        """Hand over a page whose rows have what they need; return how many calls that were."""
+        self.waiting -= 1
+        self._gaps += dossier.gaps
+        if dossier.owed is not None:
+            if dossier.held_back:
+                return 0
+            if dossier.owed == "recording":
+                dossier.new = []
+        new = [i for i in dossier.new if i not in dossier.held_back]
+        written = sum(dossier.page.calls[i] is not None for i in new)
+        dossier.new = new
+        await self._hand_over(dossier)
+        self.kept.written += written
         return written
 
     async def replay(self, ask: Ask, kept: KeptAnswer) -> int:
@@ -173,16 +231,21 @@ class OpenWindow:
     def settle_so_far(self) -> None:
         """Say in the window what it came to, where its walk was cut short."""
         walk, kept = self.walk, self.kept
+        if walk.is_skipped:
+            self.stored.gaps = self._gaps
+            return
         kept.passes = self._passes_before + walk.passes
         if walk.total is not None:
             settle_counts(kept, walk.total, unread=0, given=walk.given, missing=walk.total - walk.given)
-        self.stored.counts = kept
+        self.stored.counts, self.stored.gaps = kept, self._gaps
 
     async def end(self) -> None:
         """Hand over that the window is done, after the last of its rows."""
         walk = self.walk
-        settle_counts(self.kept, walk.total, unread=walk.unread, given=walk.given, missing=walk.missing)
-        await self._end([*walk.gaps, *self._row_gaps()])
+        if not walk.is_skipped:
+            missing = walk.missing + sum(gap.kind == "detail" and not gap.final for gap in self._gaps)
+            settle_counts(self.kept, walk.total, unread=walk.unread, given=walk.given, missing=missing)
+        await self._end([*walk.gaps, *self._row_gaps(), *self._gaps])
 
     async def lose(self, message: str) -> None:
         """Hand over that the window's agent cannot be asked."""
@@ -202,8 +265,9 @@ class OpenWindow:
     async def _end(self, gaps: list[Gap]) -> None:
         self._shared.ids.forget(self.stored.id)
         stored = self.stored
-        self.kept.passes = self._passes_before + self.walk.passes
-        stored.counts, stored.gaps, stored.state = self.kept, gaps, "gap" if gaps else "complete"
+        if not self.walk.is_skipped:
+            self.kept.passes = self._passes_before + self.walk.passes
+        stored.counts, stored.gaps, stored.state = self.kept, gaps, _state(gaps)
         await self._shared.out.send(Ended(self._place.desk, stored))
 
     def _key(self, ask: Ask) -> AnswerKey:
@@ -237,16 +301,24 @@ class OpenWindow:
         await ids.settle(sifted.added)
         return new, sifted
 
-    async def _hand_over(self, key: AnswerKey, page: Page, new: Sequence[int], received_at: datetime) -> None:
+    async def _hand_over(self, dossier: Dossier) -> None:
         place, agent_id = self._place, self.stored.window.agent_id
+        page, new, received_at = dossier.page, dossier.new, dossier.received_at
         quarantined = place.shaper.quarantined(
             page, new, endpoint="list calls", agent_id=agent_id, fetched_at=received_at
         )
+        if dossier.extras:
+            quarantined += place.shaper.misfits(page, new, dossier.extras, agent_id=agent_id)
         self.damaged += len({line.call_id for line in quarantined if line.call_id is not None})
         agent_name = place.agent_names.get(agent_id or "")
-        rows = place.shaper.rows(page, new, agent_id=agent_id, agent_name=agent_name, fetched_at=received_at)
+        rows = place.shaper.rows(
+            page, new, agent_id=agent_id, agent_name=agent_name, fetched_at=received_at, extras=dossier.extras
+        )
         dateless = [page.ids[i] for i in new if page.moments[i] is None] if None in page.moments else ()
-        await self._shared.out.send(Batch(place.desk, key, rows, quarantined, dateless))
+        batch = Batch(
+            place.desk, dossier.key, rows, quarantined, dateless, details=dossier.details, owed=dossier.owing
+        )
+        await self._shared.out.send(batch)
 
     def _row_gaps(self) -> list[Gap]:
         count, window = self.kept.quarantined, self.stored.window
@@ -256,6 +328,14 @@ class OpenWindow:
         return [
             Gap(kind="row", agent_id=window.agent_id, since=window.since, until=window.until, message=message)
         ]
+
+
+def _state(gaps: Sequence[Gap]) -> WindowState:
+    """Return what is left of a window: nothing, single calls, or all of it; what is gone for good is nothing."""
+    open_gaps = [gap for gap in gaps if not gap.final]
+    if not open_gaps:
+        return "complete"
+    return "owed" if all(gap.kind in {"detail", "recording"} for gap in open_gaps) else "gap"
 
 
 def _digest(page: Page, received_at: datetime, *, written: int) -> Digest:

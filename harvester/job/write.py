@@ -16,11 +16,13 @@ import msgspec
 from anyio.streams.memory import MemoryObjectReceiveStream
 
 from harvester.errors import OutputError
-from harvester.journal import AnswerKey, Commit, Journal, Store, StoredWindow
+from harvester.journal import AnswerKey, Commit, Journal, NewAnswer, Store, StoredWindow
+from harvester.journal.extras import entered_recordings, forget_recording, published_recordings
 from harvester.model import NativeRows, Quarantined, Segment
 from harvester.record import Record
+from harvester.sinks.audio import Recording
 from harvester.sinks.base import Sink, SinkFactory
-from harvester.sinks.files import ASIDE, translated
+from harvester.sinks.files import ASIDE, publish, translated
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -34,7 +36,8 @@ class Limits(msgspec.Struct, frozen=True):
 class Batch(msgspec.Struct):
     """What one answer brings: its new rows on their way to the sink, and its key, which they are covered by.
 
-    `dateless` are the ids of new rows without a moment.
+    `dateless` are the ids of new rows without a moment; `details` of those whose details are written with it; `owed`
+    are rows of the answer for which something is still to be asked.
     """
 
     desk: Desk
@@ -42,6 +45,8 @@ class Batch(msgspec.Struct):
     rows: Sequence[Sequence[Record] | NativeRows]
     quarantined: Sequence[Quarantined]
     dateless: Sequence[str] = ()
+    details: Sequence[str] = ()
+    owed: Sequence[NewAnswer] = ()
 
 
 class Ended(msgspec.Struct):
@@ -81,6 +86,8 @@ class Desk:
         self.quarantine: Sink = open_sink(source, "quarantine")
         self.answers: list[AnswerKey] = []
         self.dateless: dict[str, int] = {}
+        self.details: list[tuple[int, str]] = []
+        self.owed: list[NewAnswer] = []
         self.ended: list[StoredWindow] = []
 
     @property
@@ -148,6 +155,8 @@ class Writer:
         self._waiting_bytes += desk.buffered_bytes - before
         desk.answers.append(batch.key)
         desk.dateless.update(dict.fromkeys(batch.dateless, batch.key.window_id))
+        desk.details += [(batch.key.window_id, call_id) for call_id in batch.details]
+        desk.owed += batch.owed
         limits = self._limits
         if desk.calls.rows >= limits.segment_rows or desk.calls.bytes >= limits.segment_bytes:
             await self._commit(desk)
@@ -175,11 +184,11 @@ class Writer:
         """Commit a source's open segments with the windows they complete."""
         self._waiting_bytes -= desk.buffered_bytes
         segments = await self._seal(desk, is_last=is_last)
-        commit = Commit(segments, desk.answers, desk.ended, desk.dateless)
+        commit = Commit(segments, desk.answers, desk.ended, desk.dateless, desk.details, desk.owed)
         if segments or desk.ended or desk.answers:
             await self._journal.flush()
             await self._journal.run(Store.commit, desk.job_id, commit, is_aside=desk.is_aside)
-        desk.answers, desk.ended, desk.dateless = [], [], {}
+        desk.answers, desk.ended, desk.dateless, desk.details, desk.owed = [], [], {}, [], []
         if segments and not desk.is_aside:
             await self._files.publish(segments)
 
@@ -227,8 +236,19 @@ class Files:
     async def recover(self) -> None:
         """Finish what an earlier run left half-done, before anything else is written."""
         await self.settle()
+        await self._settle_recordings()
         known = await self._journal.run(Store.lying_aside)
         await self.remove(await anyio.to_thread.run_sync(_strangers, self._root, known))
+
+    async def _settle_recordings(self) -> None:
+        """Put every entered recording in place; one that is nowhere is forgotten, and fetched again."""
+        for source, call_id, aside, kept in await self._journal.run(entered_recordings):
+            try:
+                await publish(self._root, Recording(kept.path, aside, kept.bytes, kept.sha256))
+            except OutputError:
+                await self._journal.run(forget_recording, source, call_id)
+            else:
+                await self._journal.run(published_recordings, [(source, call_id)])
 
     async def check(self, sources: Sequence[str]) -> None:
         """Check that the committed segments of sources are there, in their sizes: `verify` looks inside.
@@ -287,7 +307,8 @@ def _strangers(root: Path, known: set[str]) -> list[str]:
     folder = root / ASIDE
     with translated(root, folder):
         found = [f"{ASIDE}/{path.name}" for path in folder.iterdir()] if folder.is_dir() else []
-    return [path for path in found if path not in known]
+    # A recording that broke off is gone on with; what else nobody knows is rubbish.
+    return [path for path in found if path not in known and not path.startswith(f"{ASIDE}/recording-")]
 
 
 def _remove(root: Path, paths: Sequence[str]) -> None:

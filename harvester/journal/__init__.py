@@ -41,8 +41,12 @@ from .nouns import (
     JobSpec,
     JobState,
     KeptAnswer,
+    KeptDetail,
+    KeptRecording,
     NewAnswer,
+    NewDetail,
     StoredWindow,
+    WindowState,
 )
 from .store import Store
 
@@ -59,9 +63,13 @@ __all__ = [
     "JobState",
     "Journal",
     "KeptAnswer",
+    "KeptDetail",
+    "KeptRecording",
     "NewAnswer",
+    "NewDetail",
     "Store",
     "StoredWindow",
+    "WindowState",
     "holder_of",
     "open_read_only",
 ]
@@ -85,7 +93,7 @@ class Journal:
         self._store = store
         self._lock = lock
         self._executor = executor
-        self._waiting: list[NewAnswer] = []
+        self._waiting: list[NewAnswer | NewDetail] = []
         self._waiting_bytes = 0
         self._flushing = anyio.Lock()
 
@@ -140,7 +148,7 @@ class Journal:
         with _translated("written"):
             return await asyncio.shield(call)
 
-    async def keep(self, answer: NewAnswer) -> None:
+    async def keep(self, answer: NewAnswer | NewDetail) -> None:
         """Hand over an answer to be made durable by the next `flush`; waits only where too many bytes wait already."""
         self._waiting.append(answer)
         self._waiting_bytes += len(answer.body)
@@ -159,7 +167,11 @@ class Journal:
                     return
                 answers, self._waiting, self._waiting_bytes = self._waiting, [], 0
                 try:
-                    await self.run(Store.keep, answers)
+                    await self.run(
+                        Store.keep,
+                        [answer for answer in answers if isinstance(answer, NewAnswer)],
+                        [answer for answer in answers if isinstance(answer, NewDetail)],
+                    )
                 except (OutputError, JournalError):
                     self._waiting[:0] = answers
                     self._waiting_bytes += sum(len(answer.body) for answer in answers)

@@ -62,6 +62,8 @@ def _prepare(db: sqlite3.Connection, *, is_read_only: bool) -> None:
     if not is_new:
         _check(db)
     if is_read_only:
+        if is_new:
+            raise JournalError("the journal was begun and holds nothing yet: harvester export goes on")
         return
     if is_new:
         db.execute("PRAGMA auto_vacuum = INCREMENTAL")

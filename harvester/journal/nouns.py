@@ -9,7 +9,8 @@ import msgspec
 
 from harvester.model import Gap, Segment, Window
 
-WindowState = Literal["open", "complete", "gap"]
+WindowState = Literal["open", "complete", "gap", "owed"]
+"""A window that is `owed` was walked to its end; details or recordings of some of its calls are to be asked again."""
 JobState = Literal["current", "fresh"]
 
 DATELESS = -1
@@ -64,7 +65,8 @@ class StoredWindow(msgspec.Struct):
 class Job(msgspec.Struct):
     """A source's job.
 
-    `until` is the moment it first started; `is_listed`: its agents were listed to the end; `round_id`: the round of
+    `until` is the moment it first started; `is_listed`: its agents were listed to the end, else `agent_pages` pages of
+    their list were read; `round_id`: the round of
     `--fresh` it was begun in, or empty.
     """
 
@@ -78,6 +80,7 @@ class Job(msgspec.Struct):
     outcome: str | None
     gaps: list[Gap]
     round_id: str = ""
+    agent_pages: int = 0
 
 
 class AnswerKey(msgspec.Struct, frozen=True):
@@ -127,14 +130,44 @@ class NewAnswer(msgspec.Struct):
     body: bytes
 
 
+class NewDetail(msgspec.Struct):
+    """The answer to "get call" on its way to the journal; without a body `message` says why there is none for good."""
+
+    job_id: int
+    window_id: int
+    call_id: str
+    received_at: datetime
+    body: bytes = b""
+    message: str = ""
+
+
+class KeptDetail(msgspec.Struct, frozen=True):
+    """A detail that an earlier run had, or was told that there is none."""
+
+    received_at: datetime
+    body: bytes
+    message: str
+
+
+class KeptRecording(msgspec.Struct, frozen=True):
+    """A recording that is in place; `path` is relative to the output."""
+
+    path: str
+    bytes: int
+    sha256: str
+
+
 class Commit(msgspec.Struct):
     """What becomes true in one transaction.
 
     `answers` are those whose rows are all in segments from now on, `windows` those that ended, `dateless` the ids of
-    rows without a moment that were written, by window.
+    rows without a moment that were written, by window. `details` are no longer needed, by window and call; `owed` are
+    rows of those answers for which something is still to be asked.
     """
 
     segments: list[Segment] = []
     answers: list[AnswerKey] = []
     windows: list[StoredWindow] = []
     dateless: dict[str, int] = {}
+    details: list[tuple[int, str]] = []
+    owed: list[NewAnswer] = []

@@ -27,7 +27,7 @@ def from_us(micros: int) -> datetime:
 
 def read_job(row: Sequence[Any]) -> Job:
     """Return the job in a row of its table, in the order in which `store` selects."""
-    job_id, source, state, spec, until, is_listed, run_id, outcome, gaps, round_id = row
+    job_id, source, state, spec, until, is_listed, run_id, outcome, gaps, round_id, agent_pages = row
     return Job(
         id=job_id,
         source=source,
@@ -39,6 +39,7 @@ def read_job(row: Sequence[Any]) -> Job:
         outcome=outcome,
         gaps=msgspec.json.decode(gaps, type=list[Gap]) if gaps else [],
         round_id=round_id,
+        agent_pages=agent_pages,
     )
 
 

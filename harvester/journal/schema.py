@@ -1,7 +1,8 @@
 """The journal's tables.
 
 Moments are whole microseconds since 1970, UTC. `since` is NULL for "all before", `agent_id` NULL for a whole account.
-`file` of an answer is NULL once its rows are in a committed segment; what is left of it is its digest.
+`file` of an answer is NULL once its rows are in a committed segment; what is left of it is its digest. A detail is
+there until its row is in one; `message` says why there is none for good. A recording is of a source, of all its jobs.
 """
 
 VERSION = "2"
@@ -15,7 +16,8 @@ CREATE TABLE run (
 CREATE TABLE job (
     id INTEGER PRIMARY KEY, source TEXT NOT NULL, state TEXT NOT NULL, spec BLOB NOT NULL, until INTEGER NOT NULL,
     is_listed INTEGER NOT NULL DEFAULT 0, parts INTEGER NOT NULL DEFAULT 0,
-    run_id TEXT, outcome TEXT, gaps BLOB, round_id TEXT NOT NULL DEFAULT '', UNIQUE (source, state)
+    run_id TEXT, outcome TEXT, gaps BLOB, round_id TEXT NOT NULL DEFAULT '', agent_pages INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (source, state)
 );
 CREATE TABLE agent (
     job_id INTEGER NOT NULL, agent_id TEXT NOT NULL, name TEXT, PRIMARY KEY (job_id, agent_id)
@@ -42,4 +44,14 @@ CREATE TABLE answer (
     PRIMARY KEY (window_id, pass, page, size, is_probe, part)
 ) WITHOUT ROWID;
 CREATE INDEX answer_in_file ON answer (file) WHERE file IS NOT NULL;
+CREATE TABLE detail (
+    window_id INTEGER NOT NULL, call_id TEXT NOT NULL, job_id INTEGER NOT NULL, at INTEGER NOT NULL,
+    message TEXT NOT NULL, file INTEGER, offset INTEGER, length INTEGER, start INTEGER, bytes INTEGER,
+    PRIMARY KEY (window_id, call_id)
+) WITHOUT ROWID;
+CREATE INDEX detail_in_file ON detail (file) WHERE file IS NOT NULL;
+CREATE TABLE recording (
+    source TEXT NOT NULL, call_id TEXT NOT NULL, path TEXT NOT NULL, aside TEXT NOT NULL, bytes INTEGER NOT NULL,
+    sha256 TEXT NOT NULL, is_published INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (source, call_id)
+) WITHOUT ROWID;
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -23,6 +24,7 @@ from .nouns import (
     JobState,
     KeptAnswer,
     NewAnswer,
+    NewDetail,
     StoredWindow,
 )
 from .rows import from_us, read_job, read_window, to_us
@@ -46,13 +48,17 @@ class Store:
         self._db = open_database(folder / "journal.db", is_read_only=is_read_only)
         self._scratch_path = None if is_read_only else folder / "scratch.db"
         try:
-            (last,) = self._db.execute("SELECT max(file) FROM answer").fetchone()
+            (last,) = self._db.execute(
+                "SELECT max(file) FROM (SELECT file FROM answer UNION ALL SELECT file FROM detail)"
+            ).fetchone()
+            self._bodies = Bodies(folder, (last or 0) + 1)
+            if not is_read_only:
+                self._drop_bodies()  # a run that was killed may have left some, and this one may commit nothing
             self._scratch = open_scratch(self._scratch_path)
         except BaseException:
             self._db.close()
             raise
         self._compressor = zstandard.ZstdCompressor(level=1)
-        self._bodies = Bodies(folder, (last or 0) + 1)
 
     def close(self) -> None:
         """Close the database; what only this run needed goes."""
@@ -60,6 +66,11 @@ class Store:
         self._db.close()
         if self._scratch_path is not None:
             self._scratch_path.unlink(missing_ok=True)
+
+    @property
+    def db(self) -> sqlite3.Connection:
+        """The database, for what of it has a file of its own."""
+        return self._db
 
     def _transaction(self) -> Transaction:
         return Transaction(self._db)
@@ -81,7 +92,7 @@ class Store:
     def jobs(self, source: str) -> dict[str, Job]:
         """Return a source's jobs by state: at most one `current` and one `fresh`."""
         rows = self._db.execute(
-            "SELECT id, source, state, spec, until, is_listed, run_id, outcome, gaps, round_id FROM job"
+            "SELECT id, source, state, spec, until, is_listed, run_id, outcome, gaps, round_id, agent_pages FROM job"
             " WHERE source = ?",
             (source,),
         )
@@ -97,7 +108,7 @@ class Store:
         """Enter a job before its first request, with the moment that a missing `until` is from now on."""
         row = self._db.execute(
             "INSERT INTO job (source, state, spec, until, round_id) VALUES (?, ?, ?, ?, ?)"
-            " RETURNING id, source, state, spec, until, is_listed, run_id, outcome, gaps, round_id",
+            " RETURNING id, source, state, spec, until, is_listed, run_id, outcome, gaps, round_id, agent_pages",
             (source, state, msgspec.json.encode(spec), to_us(until), round_id),
         ).fetchone()
         return read_job(row)
@@ -131,21 +142,23 @@ class Store:
         return [aside if state == "aside" else path for path, aside, state in rows]
 
     def _delete_job(self, job_id: int) -> None:
-        for table in ("agent", "window", "segment", "answer", "dateless"):
+        for table in ("agent", "window", "segment", "answer", "detail", "dateless"):
             self._db.execute(f"DELETE FROM {table} WHERE job_id = ?", (job_id,))  # noqa: S608 - our own names
         self._db.execute("DELETE FROM job WHERE id = ?", (job_id,))
 
     # Agents and windows.
 
-    def add_agents(self, job_id: int, agents: Iterable[Agent], *, is_listed: bool) -> None:
-        """Enter agents; `is_listed` says that the list was read to its end."""
+    def add_agents(self, job_id: int, agents: Iterable[Agent], *, is_listed: bool, pages: int = 0) -> None:
+        """Enter agents; `is_listed` says that the list was read to its end, else `pages` how far."""
         with self._transaction():
             self._db.executemany(
                 "INSERT INTO agent VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET name = coalesce(excluded.name, name)",
                 [(job_id, agent.id, agent.name) for agent in agents],
             )
-            if is_listed:
-                self._db.execute("UPDATE job SET is_listed = 1 WHERE id = ?", (job_id,))
+            self._db.execute(
+                "UPDATE job SET is_listed = max(is_listed, ?), agent_pages = ? WHERE id = ?",
+                (is_listed, pages, job_id),
+            )
 
     def agents(self, job_id: int) -> list[Agent]:
         """Return the agents of a job, by id."""
@@ -185,10 +198,11 @@ class Store:
             )
 
     def reopen(self, window_ids: Sequence[int]) -> None:
-        """Enter that windows which ended with a gap are walked again."""
+        """Enter that windows which ended with a gap are walked again; one that is owed something is not."""
         with self._transaction():
             self._db.executemany(
-                "UPDATE window SET state = 'open' WHERE id = ?", [(window_id,) for window_id in window_ids]
+                "UPDATE window SET state = 'open' WHERE id = ? AND state != 'owed'",
+                [(window_id,) for window_id in window_ids],
             )
 
     # Segments.
@@ -219,6 +233,8 @@ class Store:
                 "INSERT OR IGNORE INTO dateless VALUES (?, ?, ?)",
                 [(job_id, call_id, window_id) for call_id, window_id in commit.dateless.items()],
             )
+            self._db.executemany("DELETE FROM detail WHERE window_id = ? AND call_id = ?", commit.details)
+            self._keep(commit.owed)
             for ended in commit.windows:
                 self._end_window(ended)
         self._bodies.roll(job_id)
@@ -233,31 +249,44 @@ class Store:
         )
         if ended.state == "complete":
             self._db.execute("DELETE FROM answer WHERE window_id = ?", (ended.id,))
+            self._db.execute("DELETE FROM detail WHERE window_id = ?", (ended.id,))
         self._scratch.execute("DELETE FROM spilled WHERE window_id = ?", (ended.id,))
 
     # Answers.
 
-    def keep(self, answers: Sequence[NewAnswer]) -> None:
-        """Make answers durable: their bodies, then where they are."""
-        places: dict[int, tuple[int, int, int, int, int]] = {}
-        jobs = {answer.job_id for answer in answers}
-        for job_id in jobs:
-            kept = [
-                at for at, answer in enumerate(answers) if answer.job_id == job_id and not answer.key.is_probe
-            ]
-            if kept:
-                placed = self._bodies.append(job_id, [answers[at].body for at in kept])
-                places.update(zip(kept, placed, strict=True))
-        none = (None,) * 5
+    def keep(self, answers: Sequence[NewAnswer], details: Sequence[NewDetail] = ()) -> None:
+        """Make answers and details durable: their bodies, then where they are."""
         with self._transaction():
-            self._db.executemany(
-                "INSERT OR REPLACE INTO answer VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                [
-                    (*msgspec.structs.astuple(answer.key), answer.job_id, self._pack(answer.digest),
-                     *places.get(at, none))
-                    for at, answer in enumerate(answers)
-                ],
-            )  # fmt: skip
+            self._keep(answers, details)
+
+    def _keep(self, answers: Sequence[NewAnswer], details: Sequence[NewDetail] = ()) -> None:
+        bodies = [(answer.job_id, b"" if answer.key.is_probe else answer.body) for answer in answers]
+        places = self._append([*bodies, *((detail.job_id, detail.body) for detail in details)])
+        self._db.executemany(
+            "INSERT OR REPLACE INTO answer VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                (*msgspec.structs.astuple(answer.key), answer.job_id, self._pack(answer.digest), *place)
+                for answer, place in zip(answers, places[: len(answers)], strict=True)
+            ],
+        )
+        self._db.executemany(
+            "INSERT OR REPLACE INTO detail VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                (new.window_id, new.call_id, new.job_id, to_us(new.received_at), new.message, *place)
+                for new, place in zip(details, places[len(answers) :], strict=True)
+            ],
+        )
+
+    def _append(self, bodies: Sequence[tuple[int, bytes]]) -> list[tuple[int | None, ...]]:
+        """Append bodies, each of a job; return where they are, in their order; nothing for one without a byte."""
+        places: list[tuple[int | None, ...]] = [(None,) * 5] * len(bodies)
+        for job_id in {job_id for job_id, _ in bodies}:
+            kept = [at for at, (job, body) in enumerate(bodies) if job == job_id and body]
+            if kept:
+                placed = self._bodies.append(job_id, [bodies[at][1] for at in kept])
+                for at, place in zip(kept, placed, strict=True):
+                    places[at] = place
+        return places
 
     def _pack(self, digest: Digest) -> bytes:
         return self._compressor.compress(msgspec.msgpack.encode(digest))
@@ -287,7 +316,7 @@ class Store:
         return msgspec.msgpack.decode(zstandard.decompress(packed), type=Digest)
 
     def body(self, place: tuple[int, int, int, int, int]) -> bytes:
-        """Return the body of an answer.
+        """Return the body of an answer or a detail.
 
         Raises:
             ValueError: It is not there as it was written.
@@ -297,7 +326,10 @@ class Store:
     def _drop_bodies(self) -> None:
         """Remove the files in which no answer is needed any more."""
         needed = {
-            file for (file,) in self._db.execute("SELECT DISTINCT file FROM answer WHERE file IS NOT NULL")
+            file
+            for (file,) in self._db.execute(
+                "SELECT file FROM answer WHERE file IS NOT NULL UNION SELECT file FROM detail WHERE file IS NOT NULL"
+            )
         }
         self._bodies.drop_unless(needed)
 
@@ -340,9 +372,11 @@ class Store:
                     [(path,) for path in self._files_of(old.id)],
                 )
                 self._delete_job(old.id)
+                self._bodies.roll(old.id)
             fresh = jobs["fresh"].id
             self._db.execute("UPDATE segment SET state = 'entered' WHERE job_id = ?", (fresh,))
             self._db.execute("UPDATE job SET state = 'current' WHERE id = ?", (fresh,))
+        self._drop_bodies()
 
     def doomed(self) -> list[str]:
         """Return the files of jobs that were replaced and may still be there."""

@@ -74,6 +74,7 @@ class Transcript:
 
         Raises:
             ValueError: It is no list of turns; the reason holds nothing of it.
+            RecursionError: It is nested as deeply as JSON is read.
         """
         return cls(*_turns_in(_unwrapped(value)))
 

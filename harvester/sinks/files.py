@@ -11,10 +11,10 @@ import io
 import os
 import secrets
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, Protocol, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -195,35 +195,57 @@ class Steps:
         return results[0]
 
 
-async def publish(root: Path, segment: Segment) -> None:
-    """Make a sealed segment visible and its place durable; repeating it changes nothing.
+class Sealed(Protocol):
+    """A file that is whole and durable aside."""
+
+    @property
+    def path(self) -> str:
+        """Where it belongs, relative to the output."""
+        ...
+
+    @property
+    def aside(self) -> str:
+        """Where it lies until then, likewise."""
+        ...
+
+
+async def publish(root: Path, *files: Sealed) -> None:
+    """Make sealed files visible and their places durable; repeating it changes nothing.
 
     Args:
         root: The output folder.
-        segment: As `seal` returned it, or as the journal kept it.
+        files: As `seal` returned them, or as the journal kept them; each folder of theirs is made durable once.
 
     Raises:
-        OutputError: It is neither aside nor in place, or cannot be put there.
+        OutputError: One is neither aside nor in place, or cannot be put there.
     """
     with anyio.CancelScope(shield=True):
-        await anyio.to_thread.run_sync(_publish, root, segment)
+        await anyio.to_thread.run_sync(_publish, root, files)
 
 
-def _publish(root: Path, segment: Segment) -> None:
-    aside, final = root / segment.aside, root / segment.path
-    with translated(root, final):
-        make_directory(final.parent)
-        if segment.aside and aside.exists():
-            aside.replace(final)
-        elif not final.exists():
-            raise OutputError(
-                f"{segment.path} is sealed, but neither in place nor aside ({segment.aside or 'no name'}); "
-                "put it back, or export this source again with --fresh"
-            )
+def _publish(root: Path, files: Sequence[Sealed]) -> None:
+    # A dict keeps their order: folders before those they are in.
+    folders: dict[Path, None] = {}
+    for file in files:
+        final = root / file.path
+        with translated(root, final):
+            make_directory(final.parent)
+            _put_in_place(root, file)
         # All the way up, whoever made the folders: a run that was killed may have left one not yet durable.
-        sync_directory(final.parent)
-        sync_directory(final.parent.parent)
-        sync_directory(root)
-        if segment.aside:
-            with suppress(FileNotFoundError):
-                sync_directory(aside.parent)
+        folders |= dict.fromkeys(one for one in final.parents if one.is_relative_to(root))
+        if file.aside:
+            folders[(root / file.aside).parent] = None
+    for folder in folders:
+        with translated(root, folder), suppress(FileNotFoundError):
+            sync_directory(folder)
+
+
+def _put_in_place(root: Path, file: Sealed) -> None:
+    aside, final = root / file.aside, root / file.path
+    if file.aside and aside.exists():
+        aside.replace(final)
+    elif not final.exists():
+        raise OutputError(
+            f"{file.path} is sealed, but neither in place nor aside ({file.aside or 'no name'}); "
+            "put it back, or export this source again with --fresh"
+        )

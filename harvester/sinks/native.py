@@ -86,7 +86,11 @@ class NativeColumns:
             arrays.append(pa.array(agents, pa.string()))
         else:
             _add_agents(agents, extras)
-        arrays.append(pa.nulls(len(rows), pa.string()))
+        if any(page.recording_paths for page in pages):
+            paths = [path for page in pages for path in page.recording_paths or [None] * len(page.rows)]
+            arrays.append(pa.array(paths, pa.string()))
+        else:
+            arrays.append(pa.nulls(len(rows), pa.string()))
         arrays.append(pa.array(map(extras.get, range(len(rows))), pa.string()))
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
 

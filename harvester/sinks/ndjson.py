@@ -6,7 +6,7 @@ Rows become bytes at once and wait as such; a worker thread packs and writes the
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -210,7 +210,7 @@ def _one_line(row: Any, index: int) -> bytes:
 def native_lines(page: NativeRows) -> bytes:
     """Return a page's rows as lines, byte for byte but for line breaks between tokens.
 
-    With an `agent_id` each object ends with the member `_agent_id`.
+    With an `agent_id` each object ends with the member `_agent_id`, one with a recording with `_recording_path`.
 
     Raises:
         ValueError: A row is no object where a member is to be added; its index is in `args[1]`.
@@ -218,6 +218,8 @@ def native_lines(page: NativeRows) -> bytes:
     count = len(page.rows)
     text = b"\n".join([b"", *page.rows, b""])
     is_plain = text.count(b"\n") == count + 1 and b"\r" not in text
+    if page.recording_paths is not None:
+        return b"".join(_with_paths(page))
     if page.agent_id is None:
         return text[1:] if is_plain else b"".join([_line(row) + b"\n" for row in page.rows])
     member = b'"_agent_id":' + msgspec.json.encode(page.agent_id)
@@ -227,6 +229,18 @@ def native_lines(page: NativeRows) -> bytes:
         end = b"," + member + b"}\n"
         return end.join([row[:-1] for row in [*rows, b"}"]])
     return b"".join([_with_member(row, index, member) for index, row in enumerate(rows)])
+
+
+def _with_paths(page: NativeRows) -> Iterator[bytes]:
+    assert page.recording_paths is not None
+    for index, (row, path) in enumerate(zip(page.rows, page.recording_paths, strict=True)):
+        added = {"_agent_id": page.agent_id, "_recording_path": path}
+        members = [
+            f'"{name}":'.encode() + msgspec.json.encode(value)
+            for name, value in added.items()
+            if value is not None
+        ]
+        yield _with_member(bytes(row), index, b",".join(members)) if members else _line(row) + b"\n"
 
 
 def _line(row: msgspec.Raw | bytes) -> bytes:

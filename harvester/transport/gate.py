@@ -114,6 +114,12 @@ class Gate:
         return max(self._closing.until - self._clock.monotonic(), 0.0)
 
     @property
+    def held_s(self) -> float:
+        """How long nobody may send at all: the provider's pause, or a longer limit that is used up."""
+        now = self._clock.monotonic()
+        return max(self.paused_s, *(count.wait_s(now) for count in self._counts), 0.0)
+
+    @property
     def in_flight(self) -> int:
         """Requests on their way."""
         return self._in_flight

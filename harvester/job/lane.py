@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 
@@ -26,12 +26,13 @@ from .enrich import Dossier, Enricher, Task
 from .enrich import Job as Recording
 from .ids import Sieve
 from .parts import Parts
-from .plan import Range, covered, windows_left
+from .plan import Range
 from .report import Outcome
 from .roster import Roster
 from .shape import Shaper
 from .walk import Ask, Walk
 from .window import OpenWindow, Place, Shared
+from .windows import Windows
 from .write import Closing, Desk
 
 MAX_OPEN = 64
@@ -93,12 +94,11 @@ class Lane:
         self.outcome: Outcome | None = None
         self.is_closed: bool = False
         self.enricher = enricher
-        self.stored: dict[int, StoredWindow] = {}
         self._shaper = shaper
         self._shared = shared
         self._own_gaps: list[Gap] = []
+        self._windows = Windows(account.source, job, shared.journal)
         self._roster = Roster(account, job, shared.journal, shared.page_size)
-        self._by_agent: dict[str | None, list[StoredWindow]] = {}
         self._restored: dict[int, OpenWindow] = {}
         self._todo: deque[StoredWindow] = deque()
         self._open: dict[int, OpenWindow] = {}
@@ -106,56 +106,35 @@ class Lane:
         self._errands: deque[Errand] = deque()
         self._retries: list[tuple[float, int, Errand]] = []
         self._retry_count = 0
-        self._dateless: dict[str, int] = {}
-        self._covered: dict[str, list[Range]] = {}
 
     # Start: which agents, which windows.
 
     @property
     def wanted(self) -> Range:
         """The range the source asks for; without an end it is the moment the job first started."""
-        source = self.account.source
-        return source.since, source.until or self.job.until
+        return self._windows.wanted
+
+    @property
+    def stored(self) -> Mapping[int, StoredWindow]:
+        """All windows of the job, by their number in the journal."""
+        return self._windows.stored
 
     async def start(self) -> None:
         """Find out what is left; where nothing is the lane is done before its first request."""
-        journal, source = self._shared.journal, self.account.source
-        await self._roster.start()
-        self._dateless = await journal.run(Store.dateless_ids, self.job.id)
-        for window in await journal.run(Store.windows, self.job.id):
-            # What is gone for good counted in the run that found it.
-            window.gaps = [gap for gap in window.gaps if not gap.final]
-            self._store(window)
+        source, roster = self.account.source, self._roster
+        await roster.start()
+        await self._windows.start(roster.names)
         self.written = sum(window.counts.written for window in self.stored.values())
-        await self._forget_unwanted()
         agents = self._agents_wanted()
-        lists_agents = self.account.provider.capabilities.lists_agents
-        if agents is not None:
-            await self._line_up(agents)
-            names = self._roster.names.keys()
-            if source.agents and lists_agents and self._todo and not set(agents) <= names:
-                self._errands.append(Errand(self._roster.begin()))
-        else:
-            self._errands.append(Errand(self._roster.begin()))
+        if agents is None:
+            self._errands.append(Errand(roster.begin()))
             if self.job.agent_pages:
-                await self._line_up(sorted(self._roster.names))
-
-    async def _forget_unwanted(self) -> None:
-        """Forget agents that could not be asked, brought nothing, and are asked for no more: a slip of the pen."""
-        source = self.account.source
-        wanted = self._roster.names.keys() if source.agents is None else set(source.agents)
-        unwanted = [
-            window
-            for window in self.stored.values()
-            if window.window.agent_id not in {None, *wanted}
-            and not window.counts.written
-            and window.gaps
-            and all(gap.kind == "agent" for gap in window.gaps)
-        ]
-        for window in unwanted:
-            del self.stored[window.id]
-            self._by_agent[window.window.agent_id].remove(window)
-        await self._shared.journal.run(Store.drop_windows, [window.id for window in unwanted])
+                await self._line_up(sorted(roster.names))
+            return
+        await self._line_up(agents)
+        lists_agents = self.account.provider.capabilities.lists_agents
+        if source.agents and lists_agents and self._todo and not set(agents) <= roster.names.keys():
+            self._errands.append(Errand(roster.begin()))
 
     def _agents_wanted(self) -> Sequence[str | None] | None:
         """Return whose windows to walk; None where the account has to be asked first.
@@ -168,33 +147,18 @@ class Lane:
         if self.account.provider.capabilities.walks_account:
             return [None]
         agents = sorted(self._roster.names)
-        begun, new = windows_left(agents, self.wanted, list(self.stored.values()))
-        is_enough = self.job.is_listed and bool(agents) and bool(begun or not new)
+        is_enough = self.job.is_listed and bool(agents) and self._windows.has_enough(agents)
         return agents if is_enough else None
 
     async def _line_up(self, agents: Sequence[str | None]) -> None:
         """Enter and line up what is left of these agents' calls."""
-        if None in agents:
-            relevant = list(self.stored.values())
-            self._covered = covered(relevant)
-        else:
-            relevant = [window for agent in (None, *agents) for window in self._by_agent.get(agent, ())]
-        begun, new = windows_left(agents, self.wanted, relevant)
         lined_up = {window.id for window in self._todo} | self._open.keys()
-        begun = [window for window in begun if window.id not in lined_up]
-        await self._shared.journal.run(Store.reopen, [window.id for window in begun])
+        begun, added = await self._windows.left(agents, lined_up)
         for window in begun:
             if kept := await self._shared.journal.run(Store.answers, window.id):
                 self._restored[window.id] = await self._restore(window, kept)
             window.state = "open"
-        added = await self._shared.journal.run(Store.add_windows, self.job.id, new)
-        for window in added:
-            self._store(window)
         self._todo.extend([*begun, *added])
-
-    def _store(self, window: StoredWindow) -> None:
-        self.stored[window.id] = window
-        self._by_agent.setdefault(window.window.agent_id, []).append(window)
 
     # What to ask next.
 
@@ -329,10 +293,12 @@ class Lane:
     def _opened(self, stored: StoredWindow) -> OpenWindow:
         source, window = self.account.source, stored.window
         capabilities = self.account.provider.capabilities
-        covered_here = self._covered if window.agent_id is None else None
+        covered_here = self._windows.covered if window.agent_id is None else None
 
         def sieve(own: Range | None, base: int) -> Sieve:
-            return Sieve(window, stored.id, dateless=self._dateless, covered=covered_here, own=own, base=base)
+            return Sieve(
+                window, stored.id, dateless=self._windows.dateless, covered=covered_here, own=own, base=base
+            )
 
         walk = Parts(partial(self._walk, window), cuts_at=capabilities.cuts_at)
         place = Place(self.job.id, self.desk, self._shaper, self.enricher, self._roster.names)

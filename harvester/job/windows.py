@@ -1,0 +1,94 @@
+"""The windows of a job: those the journal has, and what is left of them for what a source wants."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from harvester.journal import Job, Journal, Store, StoredWindow
+from harvester.model import Source
+
+from .plan import Range, covered, windows_left
+
+
+class Windows:
+    """All windows of a source's job.
+
+    Args:
+        source: What it asks for.
+        job: Its job in the journal.
+        journal: What keeps them.
+    """
+
+    def __init__(self, source: Source, job: Job, journal: Journal) -> None:
+        self.stored: dict[int, StoredWindow] = {}
+        self.dateless: dict[str, int] = {}
+        self.covered: dict[str, list[Range]] = {}
+        self._source = source
+        self._job = job
+        self._journal = journal
+        self._by_agent: dict[str | None, list[StoredWindow]] = {}
+
+    @property
+    def wanted(self) -> Range:
+        """The range the source asks for; without an end it is the moment the job first started."""
+        return self._source.since, self._source.until or self._job.until
+
+    async def start(self, agents: Collection[str]) -> None:
+        """Read what the journal has.
+
+        Args:
+            agents: The agents that were ever listed.
+        """
+        self.dateless = await self._journal.run(Store.dateless_ids, self._job.id)
+        for window in await self._journal.run(Store.windows, self._job.id):
+            # What is gone for good counted in the run that found it.
+            window.gaps = [gap for gap in window.gaps if not gap.final]
+            self._add(window)
+        await self._forget_unwanted(agents if self._source.agents is None else self._source.agents)
+
+    async def _forget_unwanted(self, wanted: Collection[str]) -> None:
+        """Forget agents that could not be asked, brought nothing, and are asked for no more: a slip of the pen."""
+        kept = {None, *wanted}
+        unwanted = [
+            window
+            for window in self.stored.values()
+            if window.window.agent_id not in kept
+            and not window.counts.written
+            and window.gaps
+            and all(gap.kind == "agent" for gap in window.gaps)
+        ]
+        for window in unwanted:
+            del self.stored[window.id]
+            self._by_agent[window.window.agent_id].remove(window)
+        await self._journal.run(Store.drop_windows, [window.id for window in unwanted])
+
+    def has_enough(self, agents: Sequence[str | None]) -> bool:
+        """Return whether these agents' windows hold all that is wanted, or some of it is yet to be finished."""
+        begun, new = windows_left(agents, self.wanted, list(self.stored.values()))
+        return bool(begun or not new)
+
+    async def left(
+        self, agents: Sequence[str | None], lined_up: Collection[int]
+    ) -> tuple[list[StoredWindow], list[StoredWindow]]:
+        """Return the windows of these agents to go on with, and those that were entered now.
+
+        Args:
+            agents: Whose; None alone for the whole account.
+            lined_up: The numbers of windows that are being seen to.
+        """
+        if None in agents:
+            relevant = list(self.stored.values())
+            self.covered = covered(relevant)
+        else:
+            relevant = [window for agent in (None, *agents) for window in self._by_agent.get(agent, ())]
+        begun, new = windows_left(agents, self.wanted, relevant)
+        begun = [window for window in begun if window.id not in lined_up]
+        await self._journal.run(Store.reopen, [window.id for window in begun])
+        added = await self._journal.run(Store.add_windows, self._job.id, new)
+        for window in added:
+            self._add(window)
+        return begun, added
+
+    def _add(self, window: StoredWindow) -> None:
+        self.stored[window.id] = window
+        self._by_agent.setdefault(window.window.agent_id, []).append(window)

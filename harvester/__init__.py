@@ -5,6 +5,7 @@ The rooms, from what a user touches down to what all share; imports point down a
     cli         arguments, signals, exit codes, tables: the only room to print
     app         Harvester: session, gates, journal; its verbs are the commands
     job         export: plan, walk, write, report; `run` is the task graph
+    single      one call in full: by its id, or the most recent ones
     lookup      single questions: check, agents, plan
     tail        the messages of a conversation as they come
     verify      reads journal and output, writes nothing
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
         Window,
     )
     from harvester.record import Record, Turn
+    from harvester.single import Call
     from harvester.sinks import Sink, SinkFactory
     from harvester.transport.base import Link, Stream, Transport
     from harvester.transport.retry import RetryPolicy
@@ -120,6 +122,7 @@ _HOMES = {
         "Record",
         "Turn",
     ),
+    "harvester.single": ("Call",),
     "harvester.sinks": (
         "Sink",
         "SinkFactory",
@@ -142,6 +145,7 @@ __all__ = [
     "AccessError",
     "AgentRow",
     "Answered",
+    "Call",
     "CheckRow",
     "Clock",
     "Config",

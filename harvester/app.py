@@ -14,9 +14,10 @@ from typing import Self
 
 import anyio.to_thread
 
-from harvester import lookup, verify
+from harvester import lookup, single, verify
 from harvester.clock import Clock, SystemClock
 from harvester.config import Config
+from harvester.config.table import nearest
 from harvester.errors import HarvesterError, OutputError, UsageError
 from harvester.fetch import Account, Fetcher
 from harvester.job.choose import Wish, choose_jobs
@@ -142,6 +143,7 @@ class Harvester:
             journal, files, config.sources, wish, is_fresh=is_fresh, run_id=run_id, now=started_at
         )
         await journal.run(Store.begin_run, run_id, "export", started_at)
+        await journal.run(Store.start_jobs, [job.id for job in jobs.values()], run_id)
         lanes = await self._carry_out(journal, files, jobs, sink, run_id)
         report = await self._report(journal, lanes, run_id, started_at, self._clock.monotonic() - started)
         await journal.run(Store.end_run, run_id, report.outcome, report.finished_at)
@@ -219,6 +221,50 @@ class Harvester:
         """
         return await lookup.plan(self._accounts(), self._fetcher(), self._clock.now())
 
+    async def get(self, source: str, call_id: str, *, agent_id: str | None = None) -> single.Call:
+        """Fetch one call, in full.
+
+        Args:
+            source: The source's name.
+            call_id: The provider's id of the call.
+            agent_id: Its agent; None to find it where the provider has calls below their agents: those of the
+                source's `agents`, else all that the account lists, are asked in their order.
+
+        Returns:
+            The call in the unified shape and as the provider sent it.
+
+        Raises:
+            UsageError: There is no such source, or an id cannot be sent; nothing was.
+            UnsupportedError: The provider has no way to ask for one call; nothing was sent.
+            RejectedError: `is_gone`: there is no such call.
+            ProviderError: No usable answer.
+        """
+        return await single.get(self._asker(source), call_id, agent_id=agent_id)
+
+    async def latest(
+        self, source: str, *, count: int = 1, agent_id: str | None = None, phone: str | None = None
+    ) -> list[single.Call]:
+        """Fetch the most recent calls by the time of their creation, in full.
+
+        The source's filters and range, which are an export's, are not applied. Calls are held in memory: `count` of
+        them, and the ids of a list that has to be read whole.
+
+        Args:
+            source: The source's name.
+            count: How many.
+            agent_id: Whose; None for those of the source's `agents`, else of the whole account.
+            phone: With this number only.
+
+        Returns:
+            0 to `count` calls, the newest first; one without a time of creation is last.
+
+        Raises:
+            UsageError: There is no such source, or an argument is wrong; nothing was sent.
+            UnsupportedError: The provider cannot look for a phone number; nothing was sent.
+            ProviderError: An answer that is needed did not come.
+        """
+        return await single.latest(self._asker(source), count=count, agent_id=agent_id, phone=phone)
+
     def tail(
         self, source: str, conversation_id: str, *, agent_id: str, after: str | None = None
     ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
@@ -238,11 +284,8 @@ class Harvester:
             UsageError: There is no such source, or its provider has no conversations.
             ProviderError: From the iterator: the conversation may not be followed.
         """
-        account = next((one for one in self._accounts() if one.source.name == source), None)
-        if account is None:
-            raise UsageError(f"no source is called {source!r} in the config")
         return open_tail(
-            account,
+            self._account(source),
             self._fetcher(),
             self._sender(),
             self._clock,
@@ -283,6 +326,17 @@ class Harvester:
             Account(source, get_provider(source.provider), self._gate(source))
             for source in self.config.sources
         ]
+
+    def _account(self, name: str) -> Account:
+        accounts = {account.source.name: account for account in self._accounts()}
+        if name not in accounts:
+            raise UsageError(f"no source is called {name!r} in the config; {nearest(name, accounts)}")
+        return accounts[name]
+
+    def _asker(self, name: str) -> single.Asker:
+        keep_raw, at_once = self.config.output.raw, min(self.config.concurrency, lookup.AT_ONCE)
+        account = self._account(name)
+        return single.Asker(account, self._fetcher(), self._clock, keep_raw=keep_raw, at_once=at_once)
 
     def _gate(self, source: Source) -> Gate:
         """Return the gate of a source's credentials; of several limits for them the strictest holds."""

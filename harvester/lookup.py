@@ -66,7 +66,7 @@ class PlanRow(msgspec.Struct, frozen=True, kw_only=True):
 
 async def check(accounts: Sequence[Account], fetcher: Fetcher, clock: Clock) -> list[CheckRow]:
     """Ask each source its cheapest question, once; a row a source, in their order."""
-    return await _each(accounts, lambda account: _check(account, fetcher, clock))
+    return await each(accounts, lambda account: _check(account, fetcher, clock))
 
 
 async def _check(account: Account, fetcher: Fetcher, clock: Clock) -> CheckRow:
@@ -104,7 +104,7 @@ async def agents(accounts: Sequence[Account], fetcher: Fetcher) -> list[AgentRow
     Raises:
         ProviderError: A list did not come.
     """
-    listed = await _each(accounts, lambda account: _agents_of(account, fetcher))
+    listed = await each(accounts, lambda account: _agents_of(account, fetcher))
     return [
         AgentRow(source=account.source.name, agent_id=agent.id, agent_name=agent.name)
         for account, found in zip(accounts, listed, strict=True)
@@ -143,7 +143,7 @@ async def plan(accounts: Sequence[Account], fetcher: Fetcher, now: datetime) -> 
     Raises:
         ProviderError: A list did not come.
     """
-    rows = await _each(accounts, lambda account: _plan(account, fetcher, now))
+    rows = await each(accounts, lambda account: _plan(account, fetcher, now))
     return [row for source in rows for row in source]
 
 
@@ -186,10 +186,10 @@ def _seconds(requests: int | None, rates: Sequence[Rate]) -> float | None:
     return max([requests / shortest.per_second, *waits])
 
 
-async def _each(items: Sequence[T], ask: Callable[[T], Awaitable[U]]) -> list[U]:
+async def each(items: Sequence[T], ask: Callable[[T], Awaitable[U]], *, at_once: int = AT_ONCE) -> list[U]:
     """Ask for all items, some at once; their answers in the items' order. The first error ends it."""
     answers: dict[int, U] = {}
-    limiter = anyio.CapacityLimiter(AT_ONCE)
+    limiter = anyio.CapacityLimiter(at_once)
     failed: list[Exception] = []
 
     async def ask_one(index: int, item: T) -> None:

@@ -9,11 +9,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
 from harvester.errors import JournalError, OutputError
 from harvester.journal import FOLDER, Job, Store, StoredWindow, holder_of, open_read_only
+from harvester.journal.extras import all_recordings, entered_recordings
 from harvester.model import Segment
 from harvester.sinks.readback import UnreadableError, read_keys
 
@@ -81,7 +83,7 @@ def _status(store: Store, name: str, provider: str, holder: str | None) -> Statu
         source=name,
         provider=provider,
         last_run=job.run_id,
-        outcome=job.outcome,
+        outcome=job.outcome or (None if job.run_id is None or holder else "interrupted"),
         written=sum(segment.rows for segment in store.segments(job.id) if segment.kind == "calls"),
         missing=sum(window.counts.missing for window in windows),
         open_windows=len(left),
@@ -104,8 +106,8 @@ def _fetched(store: Store, window: StoredWindow) -> _Fetched:
     kept = fetched = 0
     total: int | None = None
     for answer in store.answers(window.id):
-        if answer.key.is_probe:
-            continue
+        if answer.key.is_probe or not answer.key.pass_number:
+            continue  # a row that lacks something is one of its page
         digest = store.digest(answer.key)
         fetched += digest.written
         kept += digest.written if answer.place is not None else 0
@@ -131,7 +133,7 @@ def _hint(
         return "a new export of all was cut short, what is here stays till it ends; harvester export --fresh goes on"
     if job.outcome == "failed":
         return "the last run failed; harvester export asks again"
-    if any(window.state == "gap" for window in left):
+    if any(window.state in {"gap", "owed"} for window in left):
         return "gaps are left; harvester export asks for them again"
     if left or not is_listed or job.outcome is None:
         return f"cut short{_kept_text(kept)}; harvester export goes on"
@@ -151,10 +153,11 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Verified(msgspec.Struct, frozen=True, kw_only=True):
-    """What was looked at, and what is wrong with it."""
+    """What was looked at, and what is wrong with it; `bytes` are those of segments and recordings."""
 
     segments: int
     rows: int
+    recordings: int
     bytes: int
     findings: list[Finding]
 
@@ -179,6 +182,8 @@ class Hashes:
 def verify(root: Path, sources: Sequence[str]) -> Verified:
     """Check the files of sources against the journal: that they are there, their sizes, hashes, rows and doubles.
 
+    Recordings are checked like segments, but for what is in them.
+
     Memory: 8 bytes a call of one source, for a hash of its id.
 
     Raises:
@@ -190,18 +195,29 @@ def verify(root: Path, sources: Sequence[str]) -> Verified:
     with open_read_only(root) as store:
         segments = {name: store.current_segments(name) for name in sources}
         known = {segment.path for name in store.sources() for segment in store.current_segments(name)}
+        recordings = {name: all_recordings(store, name) for name in sources}
+        known |= {kept.path for *_, kept in entered_recordings(store)}
+    known |= {kept.path for name in sources for kept in recordings[name]}
     try:
         findings = [finding for name in sources for finding in _source_findings(root, segments[name])]
+        findings += [
+            Finding(source=name, path=kept.path, problem=problem)
+            for name in sources
+            for kept in recordings[name]
+            if (problem := _problem(root, kept)) is not None
+        ]
         findings += _strangers(root, sources, known)
     except OSError as error:
         raise OutputError(
             f"{error.filename or root} cannot be read: {error.strerror or error}; mend that and verify again"
         ) from error
     every = [segment for name in sources for segment in segments[name]]
+    sound = [kept for name in sources for kept in recordings[name]]
     return Verified(
         segments=len(every),
         rows=sum(segment.rows for segment in every),
-        bytes=sum(segment.bytes for segment in every),
+        recordings=len(sound),
+        bytes=sum(segment.bytes for segment in every) + sum(kept.bytes for kept in sound),
         findings=findings,
     )
 
@@ -210,7 +226,7 @@ def _source_findings(root: Path, segments: Sequence[Segment]) -> Iterator[Findin
     hashes = Hashes()
     readable: list[Segment] = []
     for segment in segments:
-        problem = _problem(root, segment, hashes)
+        problem = _problem(root, segment) or _count_problem(root / segment.path, segment, hashes)
         if problem is None:
             readable.append(segment)
         else:
@@ -218,24 +234,40 @@ def _source_findings(root: Path, segments: Sequence[Segment]) -> Iterator[Findin
     yield from _doubles(root, readable, hashes)
 
 
-def _problem(root: Path, segment: Segment, hashes: Hashes) -> str | None:
-    """Return what is wrong with one file; the hashes of its keys are added."""
-    path = root / segment.path
+class _File(Protocol):
+    """What the journal has of a file."""
+
+    @property
+    def path(self) -> str: ...
+
+    @property
+    def bytes(self) -> int: ...
+
+    @property
+    def sha256(self) -> str: ...
+
+
+def _problem(root: Path, known: _File) -> str | None:
+    """Return what is wrong with one file as such."""
+    path = root / known.path
     try:
         size = path.stat().st_size
-        if size != segment.bytes:
-            return f"has {size} bytes, the journal says {segment.bytes}"
+        if size != known.bytes:
+            return f"has {size} bytes, the journal says {known.bytes}"
         with path.open("rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() != segment.sha256:
+            if hashlib.file_digest(file, "sha256").hexdigest() != known.sha256:
                 return "its hash is not the one in the journal"
-        return _count_problem(path, segment, hashes) if segment.kind == "calls" else None
     except FileNotFoundError:
         return "is missing"
     except OSError as error:
         return f"cannot be read: {error.strerror or error}"
+    return None
 
 
 def _count_problem(path: Path, segment: Segment, hashes: Hashes) -> str | None:
+    """Return what is wrong with the rows of a segment of calls; the hashes of their keys are added."""
+    if segment.kind != "calls":
+        return None
     rows = 0
     try:
         for keys in read_keys(path):
@@ -268,10 +300,18 @@ def _hash(key: str) -> int:
 
 
 def _strangers(root: Path, sources: Sequence[str], known: set[str]) -> Iterator[Finding]:
-    for kind in ("calls", "quarantine"):
+    for kind in ("calls", "quarantine", "recordings"):
         for source in sources:
-            folder = root / kind / source
-            for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+            for path in _files(root / kind / source, is_deep=kind == "recordings"):
                 name = path.relative_to(root).as_posix()
                 if name not in known:
                     yield Finding(source=source, path=name, problem="the journal does not know this file")
+
+
+def _files(folder: Path, *, is_deep: bool) -> list[Path]:
+    """Return what is in a folder, by name; of recordings, which lie by their days, the files."""
+    if not folder.is_dir():
+        return []
+    if is_deep:
+        return sorted(path for path in folder.rglob("*") if path.is_file())
+    return sorted(folder.iterdir())

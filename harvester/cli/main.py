@@ -29,6 +29,8 @@ COMMANDS = {
     "agents": "List the agents each source can see.",
     "plan": "Say what export would do: calls, pages, requests, time.",
     "export": "Fetch every call of the query into files.",
+    "get": "Print one call, in full.",
+    "latest": "Print the most recent call, or several.",
     "tail": "Print new messages of a conversation as they come.",
     "status": "Say per source what the last run did and what is left.",
     "verify": "Check the output against the journal.",

@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator
 from typing import Annotated
 
 import anyio
-import anyio.to_thread
 import typer
 from anyio.abc import TaskStatus
 
@@ -28,6 +27,12 @@ EXAMPLES = (
 
 _LOOK_S = 0.5
 """So often the reader of the output is looked after: an idle conversation writes nothing that could fail."""
+
+_FULL_S = 0.02
+"""So often it is looked whether a full pipe has room again."""
+
+_PIECE_BYTES: int = getattr(select, "PIPE_BUF", 512)
+_WRITABLE: int = getattr(select, "POLLOUT", 4)
 
 SourceName = Annotated[str, typer.Argument(metavar="SOURCE", help="The source, as the config names it.")]
 ConversationId = Annotated[str, typer.Argument(metavar="CONVERSATION_ID", help="The conversation.")]
@@ -88,8 +93,7 @@ async def print_lines(lines: AsyncIterator[bytes], out: int) -> int:
         tasks.start_soon(_watch_reader, out, tasks.cancel_scope)
         try:
             async for line in lines:
-                # In a thread, for a slow reader must not keep signals waiting.
-                await anyio.to_thread.run_sync(_write, out, line + b"\n", abandon_on_cancel=True)
+                await _write(out, line + b"\n")
         except BrokenPipeError:
             pass  # `| head -1` has what it wanted
         except Exception as error:  # noqa: BLE001 - raised below, outside the group that would wrap it
@@ -100,9 +104,21 @@ async def print_lines(lines: AsyncIterator[bytes], out: int) -> int:
     return end.code
 
 
-def _write(out: int, data: bytes) -> None:
+async def _write(out: int, data: bytes) -> None:
+    """Write without ever blocking: a pipe that has room at all has it for so much, and a thread could not be left."""
     while data:
-        data = data[os.write(out, data) :]
+        while not _events(out, _WRITABLE):  # noqa: ASYNC110 - a file cannot be waited for as a socket can
+            await anyio.sleep(_FULL_S)
+        data = data[os.write(out, data[:_PIECE_BYTES]) :]
+
+
+def _events(out: int, wanted: int) -> bool:
+    """Say whether something is true of a descriptor: what is wanted, or that nobody reads it any longer."""
+    if not hasattr(select, "poll"):  # pragma: no cover - Windows has none: there a write may block
+        return bool(wanted)
+    poller = select.poll()
+    poller.register(out, wanted)  # errors and hang-ups are always told
+    return bool(poller.poll(0))
 
 
 async def _watch_signals(scope: anyio.CancelScope, end: _End, *, task_status: TaskStatus[None]) -> None:
@@ -114,10 +130,6 @@ async def _watch_signals(scope: anyio.CancelScope, end: _End, *, task_status: Ta
 
 
 async def _watch_reader(out: int, scope: anyio.CancelScope) -> None:
-    if not hasattr(select, "poll"):  # pragma: no cover - Windows has none: there the next line tells
-        return
-    poller = select.poll()
-    poller.register(out, 0)  # errors and hang-ups are always told
-    while not poller.poll(0):  # noqa: ASYNC110 - nothing else tells that a reader has left
+    while not _events(out, 0):  # noqa: ASYNC110 - nothing else tells that a reader has left
         await anyio.sleep(_LOOK_S)
     scope.cancel()

@@ -12,10 +12,12 @@ is held back for its detail, never for its recording, and the next run asks agai
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import anyio.to_thread
 import msgspec
 
 from harvester.errors import ProviderError, RecordingError
@@ -92,11 +94,10 @@ class Task(msgspec.Struct, eq=False):
 
 
 class Job(msgspec.Struct, eq=False):
-    """A recording that is to be fetched; it has a place."""
+    """A recording that is to be fetched; it has a place. Without a link there is nothing left to fetch."""
 
     task: Task
     link: str
-    call: Any
 
 
 class Enricher:
@@ -172,16 +173,28 @@ class Enricher:
             known = await self._journal.run(details, dossier.opened.stored.id, ids)
         kept: dict[str, KeptRecording] = {}
         if self._links != "none":
-            kept = await self._journal.run(recordings, self._account.source.name, ids)
+            kept = await self._in_place(await self._journal.run(recordings, self._account.source.name, ids))
         dossier.size = sum(len(row) for row in dossier.page.listing.rows)
         for index, call_id in zip(wanted, ids, strict=True):
             if (recording := kept.get(call_id)) is not None:
                 dossier.beside(index).recording = recording
             self._line_up(Task(dossier, index), calls[index], known.get(call_id))
+        if dossier.owed is not None and not dossier.left:  # it came before the last run was cut short
+            dossier.left = 1
+            self._ready.append(Job(Task(dossier, 0), ""))
         if dossier.left:
             dossier.is_waiting = True
             self._pages += 1
             self._bytes += dossier.size
+
+    async def _in_place(self, kept: dict[str, KeptRecording]) -> dict[str, KeptRecording]:
+        """Return the recordings whose files are where they were put; the others are fetched again."""
+        if not kept:
+            return kept
+        assert self._media is not None
+        root = self._media.place.root
+        gone = await anyio.to_thread.run_sync(_gone, root, kept)
+        return {call_id: recording for call_id, recording in kept.items() if call_id not in gone}
 
     def _line_up(self, task: Task, call: Any, known: KeptDetail | None) -> None:
         dossier, index = task.dossier, task.index
@@ -214,7 +227,9 @@ class Enricher:
         link = self._account.provider.recording_of(call)
         if link and task.dossier.beside(task.index).recording is None:
             task.dossier.left += 1
-            self._ready.append(Job(task, link, call))
+            # With its place behind one that waits for a place, neither would ever go on.
+            line_up = self._ready.appendleft if task.has_place else self._ready.append
+            line_up(Job(task, link))
 
     def _have(self, task: Task, detail: Detail, size: int) -> None:
         task.dossier.beside(task.index).detail = detail
@@ -311,12 +326,14 @@ class Enricher:
         self.running += 1
         return self._ready.popleft()
 
-    async def fetch(self, job: Job) -> KeptRecording | ProviderError:
-        """Fetch a recording and put it in place, or return why it is not there.
+    async def fetch(self, job: Job) -> KeptRecording | ProviderError | None:
+        """Fetch a recording and put it in place, or return why it is not there; None where none is to be fetched.
 
         Raises:
             OutputError: It cannot be written.
         """
+        if not job.link:
+            return None
         assert self._media is not None
         task, name = job.task, self._account.source.name
         created_at = task.dossier.page.moments[task.index]
@@ -349,12 +366,14 @@ class Enricher:
         assert self._media is not None
         return await self._media.asker.fetch(self._account, self.request(task), read)
 
-    def recorded(self, job: Job, outcome: KeptRecording | ProviderError) -> Dossier | None:
+    def recorded(self, job: Job, outcome: KeptRecording | ProviderError | None) -> Dossier | None:
         """Take what became of a recording; return the dossier if nothing else is missing."""
         task = job.task
         if isinstance(outcome, KeptRecording):
             self.fetched += 1
             task.dossier.beside(task.index).recording = outcome
+        elif outcome is None:
+            pass
         elif outcome.is_gone or (isinstance(outcome, RecordingError) and outcome.is_final):
             task.dossier.gaps.append(self._gap(task, "recording", outcome.message, is_final=True))
         else:
@@ -366,18 +385,17 @@ class Enricher:
     def _owe(self, task: Task, what: Owed, message: str) -> None:
         """Note what is to be asked for again; a row that was written already is not written again."""
         dossier, index = task.dossier, task.index
-        dossier.gaps.append(self._gap(task, what, message, is_final=False))
-        if what == "detail":
+        gap = self._gap(task, what, message, is_final=False)
+        dossier.gaps.append(gap)
+        if gap.kind in {"detail", dossier.owed}:
             dossier.held_back.add(index)
-        if dossier.owed is None:
+        if gap.kind != dossier.owed:
             dossier.owing.append(owed_answer(self._job_id, dossier, index, what))
-        else:
-            dossier.held_back.add(index)
 
     def _gap(self, task: Task, kind: Owed, message: str, *, is_final: bool) -> Gap:
         window = task.dossier.opened.stored.window
         return Gap(
-            kind=kind,
+            kind="recording" if task.dossier.owed == "recording" else kind,  # its row is written already
             agent_id=window.agent_id,
             since=window.since,
             until=window.until,
@@ -397,6 +415,18 @@ def owed_answer(job_id: int, dossier: Dossier, index: int, what: Owed) -> NewAns
         None, None, None, None, [call_id], [page.moments[index]], [], written, dossier.received_at
     )
     return NewAnswer(job_id, key, digest, bytes(page.listing.rows[index]))
+
+
+def _gone(root: Path, kept: Mapping[str, KeptRecording]) -> set[str]:
+    """Return the calls whose recordings are not there any more, or not in their size; in a worker thread."""
+    return {call_id for call_id, one in kept.items() if not _has_size(root / one.path, one.bytes)}
+
+
+def _has_size(path: Path, size: int) -> bool:
+    try:
+        return path.stat().st_size == size
+    except OSError:
+        return False
 
 
 def what_is_owed(key: AnswerKey) -> Owed | None:

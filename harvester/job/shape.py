@@ -165,6 +165,8 @@ class Shaper:
         """Return rows of which some have a detail, which stands for the list's, or a recording."""
         found = [(page.listing.rows[i], page.calls[i], extras.get(i, _NONE)) for i in new]
         found = [one for one in found if one[1] is not None]
+        if not found:
+            return []
         if self._is_native:
             rows = [extra.detail.raw if extra.detail else row for row, _, extra in found]
             calls = [extra.detail.call if extra.detail else call for _, call, extra in found]

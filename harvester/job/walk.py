@@ -34,6 +34,9 @@ from .locate import Bisection, is_worth_it
 
 MAX_PASSES = 8
 
+MAX_ABANDONED = 2
+"""Passes given up because the list grew shorter under the bisection; then it is read whole, which takes no harm."""
+
 Phase = Literal["first", "locate", "pages", "check", "done"]
 
 
@@ -108,6 +111,7 @@ class Walk:
         self._ends_now = ends_now
         self._shows_inserts = by_order or ends_now
         self._can_locate = by_order
+        self._abandoned = 0
         self._was_quiet = False
         self._distinct_before = -1
         self._widest = 0
@@ -316,7 +320,8 @@ class Walk:
 
     def _abandon(self, *, is_ordered: bool) -> None:
         """Give up this pass: the list moved under the bisection, or its order does not hold and it is read whole."""
-        self._can_locate = self._can_locate and is_ordered
+        self._abandoned += 1
+        self._can_locate = self._can_locate and is_ordered and self._abandoned < MAX_ABANDONED
         self._is_abandoned = True
         self._queue.clear()
         self._phase = "pages"

@@ -29,7 +29,7 @@ from harvester.journal import (
 )
 from harvester.model import Cursor, Gap, Listing, Part, Query
 
-from .enrich import Dossier, Enricher, what_is_owed
+from .enrich import Dossier, Enricher, Owed, what_is_owed
 from .ids import PASSES, IdStore, Sieve, hour_of
 from .parts import Parts
 from .plan import Range
@@ -120,29 +120,52 @@ class OpenWindow:
         }
 
     async def restore_owed(self, answers: Sequence[KeptAnswer]) -> None:
-        """Take what an earlier run still owed a window that it walked to its end; it is not walked again."""
+        """Take what an earlier run still owed a window that it walked to its end; it is not walked again.
+
+        Its count is made anew from the digests: rows may have come to a segment without the window's end after them.
+        """
         self.walk.skip()
         self.kept = self.stored.counts
+        self.kept.written = 0
         for answer in answers:
             if what_is_owed(answer.key) is not None:
-                await self._restore_owed(answer, is_walked=True)
+                await self._restore_owed(answer)
+            elif not answer.key.is_probe:
+                digest = await self._shared.journal.run(Store.digest, answer.key)
+                self.kept.written += digest.written
+        if not self.owed:  # all of them came to a segment, but not the window's end
+            nothing = Page(Listing([]), [], [], [], [], [])
+            key = AnswerKey(self.stored.id, 0, 0, 0)
+            self._owe(Dossier(self, key, nothing, [], self._shared.clock.now(), owed="recording"))
 
-    async def _restore_owed(self, answer: KeptAnswer, *, is_walked: bool = False) -> None:
+    async def _restore_owed(self, answer: KeptAnswer) -> None:
         """Line up a row that lacks something; its page counted it as written."""
-        journal = self._shared.journal
-        digest = await journal.run(Store.digest, answer.key)
-        if answer.place is None:
-            self.kept.written += digest.written if is_walked else 0
+        what, journal = what_is_owed(answer.key), self._shared.journal
+        if answer.place is None or what is None:
             return
-        self.kept.written -= 0 if is_walked else digest.written
+        digest = await journal.run(Store.digest, answer.key)
+        self.kept.written -= digest.written
         try:
             page = self._place.shaper.read_row(await journal.run(Store.body, answer.place))
         except ValueError:
-            return
-        what = what_is_owed(answer.key)
-        dossier = Dossier(self, answer.key, page, [0], digest.received_at, owed=what)
+            self._gaps.append(self._damaged(what, digest.ids[0]))
+        else:
+            self._owe(Dossier(self, answer.key, page, [0], digest.received_at, owed=what))
+
+    def _owe(self, dossier: Dossier) -> None:
         self.owed.append(dossier)
         self.waiting += 1
+
+    def _damaged(self, what: Owed, call_id: str) -> Gap:
+        window = self.stored.window
+        return Gap(
+            kind=what,
+            agent_id=window.agent_id,
+            since=window.since,
+            until=window.until,
+            call_id=call_id,
+            message="what the journal kept of it is damaged; --fresh exports the source again",
+        )
 
     def asked(self, ask: Ask) -> tuple[Query, Cursor]:
         """Return what to ask the provider for."""

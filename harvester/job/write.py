@@ -23,6 +23,7 @@ from harvester.record import Record
 from harvester.sinks.audio import Recording
 from harvester.sinks.base import Sink, SinkFactory
 from harvester.sinks.files import ASIDE, publish, translated
+from harvester.sinks.partial import notes_in
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -308,7 +309,8 @@ def _strangers(root: Path, known: set[str]) -> list[str]:
     with translated(root, folder):
         found = [f"{ASIDE}/{path.name}" for path in folder.iterdir()] if folder.is_dir() else []
     # A recording that broke off is gone on with; what else nobody knows is rubbish.
-    return [path for path in found if path not in known and not path.startswith(f"{ASIDE}/recording-")]
+    kept = {f"{ASIDE}/{label}{end}" for label in notes_in(root) for end in (".part", ".part.json")}
+    return [path for path in found if path not in known and path not in kept]
 
 
 def _remove(root: Path, paths: Sequence[str]) -> None:

@@ -83,6 +83,13 @@ class Store:
             "INSERT INTO run (run_id, command, started_at) VALUES (?, ?, ?)", (run_id, command, to_us(now))
         )
 
+    def start_jobs(self, job_ids: Iterable[int], run_id: str) -> None:
+        """Enter that a run sees to jobs; until it ends they have no outcome."""
+        with self._transaction():
+            self._db.executemany(
+                "UPDATE job SET run_id = ?, outcome = NULL WHERE id = ?", [(run_id, job_id) for job_id in job_ids]
+            )
+
     def end_run(self, run_id: str, outcome: str, now: datetime) -> None:
         """Enter how a run ended."""
         self._db.execute(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
+from itertools import islice
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,11 +21,14 @@ from harvester.errors import (
     RateLimitError,
     RejectedError,
     ServerError,
+    UnsupportedError,
+    UsageError,
 )
 from harvester.model import Cursor, Listing, Origin, Query, Request, Response, Secret, Window
 from harvester.providers import PROVIDERS, check_filters
 from harvester.providers.base import Provider
 from harvester.record import Record, utc
+from harvester.sandbox import SandboxConfig, World
 
 AT = datetime(2026, 4, 1, 12, 30, 15, 250_000, tzinfo=UTC)
 ORIGIN = Origin("src", "name", "run-1", AT, "agent-1", "Agent")
@@ -303,6 +307,183 @@ def test_to_record_copies_the_origin(provider: Provider) -> None:
     )
 
 
+# -- details -----------------------------------------------------------------------------------------------------
+
+
+GETTERS = [name for name, one in PROVIDERS.items() if one.capabilities.can_get]
+
+
+@pytest.fixture(params=GETTERS, scope="module")
+def getter(request: pytest.FixtureRequest) -> Provider:
+    return PROVIDERS[request.param]
+
+
+HEARD = """[{"role":"agent","text":"Guten Tag…"},{"role":"user","text":"Hallo"}]"""
+
+
+def detail_body(row: bytes, form: str) -> bytes:
+    return row if form == "bare" else b'{"message":"Success","data":%s}' % row
+
+
+@pytest.mark.parametrize("form", ["bare", "data"])
+def test_read_detail_cuts_a_call_byte_for_byte(getter: Provider, form: str) -> None:
+    """Either form is one row, also with half a character in it, and decodes like a row of a list."""
+    for row in (b'{"id":"a" ,"new":[{"data":[]}]}', rb'{"id":"a","new":"\ud83d"}'):
+        body = detail_body(row, form)
+        listing = getter.read_detail(body)
+        assert [bytes(cut) for cut in listing.rows] == [row]
+        for wire in (getter.key_type, getter.call_type, getter.detail_type):
+            assert getter.decode(body, listing, wire) == ([wire("a")], [])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"", b"[]", b'[{"id":"a"}]', b'{"data":[{"id":"a"}]}', b'{"success":false,"message":"x"}', b"{}", b"null",
+        b'{"success":false,"data":{"id":"a"}}', b"<html><body>Sign in</body></html>", b'{"data":{"id":"a"',
+    ],
+)  # fmt: skip
+def test_read_detail_refuses_what_is_no_call(getter: Provider, body: bytes) -> None:
+    """A list, a failure in a success, a web page or half an answer is asked for again."""
+    with pytest.raises(MalformedError) as caught:
+        getter.read_detail(body)
+    assert caught.value.is_retryable
+
+
+def test_a_detail_without_an_id_is_a_row_that_is_no_call(getter: Provider) -> None:
+    """Decoding says that it has none; the answer stays to be looked at."""
+    body = b'{"data":{"status":"x"}}'
+    calls, problems = getter.decode(body, getter.read_detail(body), getter.detail_type)
+    assert calls == [None]
+    assert [problem.field for problem in problems] == [None]
+
+
+def test_detail_type_has_all_that_a_row_has(provider: Provider) -> None:
+    """A detail makes the record that the list row makes, and more of it."""
+    rows = {field.encode_name for field in msgspec.structs.fields(provider.call_type)}
+    detail = {field.encode_name for field in msgspec.structs.fields(provider.detail_type)}
+    assert rows <= detail <= set(provider.columns)
+    if provider.capabilities.recordings == "detail":
+        assert provider.recording_of(provider.call_type("a")) is None
+
+
+@settings(deadline=None)  # a busy machine is no failure
+@given(st.data())
+def test_details_never_raise(getter: Provider, data: st.DataObject) -> None:
+    """Any JSON in any field of a detail makes a record that fits its own types, and a verdict of each kind."""
+    names = [field.encode_name for field in msgspec.structs.fields(getter.detail_type) if field.name != "id"]
+    heard = JSON | JSON.map(json.dumps) | st.just(HEARD)
+    row = {"id": "a"} | {name: data.draw(heard, name) for name in data.draw(st.sets(st.sampled_from(names)))}
+    body = json.dumps(row).encode()
+    found = []
+    for wire in (getter.key_type, getter.call_type, getter.detail_type):
+        [call], problems = getter.decode(body, getter.read_detail(body), wire)
+        assert {problem.field for problem in problems} <= row.keys()
+        assert isinstance(getter.has_no_detail(call), bool)
+        assert isinstance(getter.recording_of(call), str | None)
+        found.append(call)
+    record = getter.to_record(found[-1], "raw", ORIGIN, "row")
+    assert msgspec.convert(msgspec.to_builtins(record), Record) == record
+    assert (record.raw, record.raw_list) == ("raw", "row")
+
+
+def test_details_of_the_sandbox_are_read_whole(getter: Provider) -> None:
+    """Every call that the sandbox makes up has no problem, and as many turns as were written."""
+    turns = 0
+    for truth in islice(World(SandboxConfig()).account(getter.capabilities.name).rows(None, "detail"), 80):
+        body = b'{"data":%s}' % truth.raw if turns % 2 else truth.raw
+        listing = getter.read_detail(body)
+        assert bytes(listing.rows[0]) == truth.raw
+        [call], problems = getter.decode(body, listing, getter.detail_type)
+        assert problems == []
+        record = getter.to_record(call, None, ORIGIN)
+        assert (record.call_id, record.created_at) == (truth.call_id, truth.created_at)
+        assert all(turn.role in {"agent", "user"} for turn in record.transcript or [])
+        assert "?" not in (record.recording_url or "")
+        turns += len(record.transcript or []) + 1
+    assert turns > 160
+
+
+def test_to_record_carries_both_rows(provider: Provider) -> None:
+    """A detail's record has the list row beside it; a list row's has none."""
+    for wire in (provider.call_type, provider.detail_type):
+        assert provider.to_record(wire("a"), "detail", ORIGIN, "row").raw_list == "row"
+        assert provider.to_record(wire("a"), "row", ORIGIN).raw_list is None
+
+
+def test_what_no_detail_can_add_is_not_guessed(provider: Provider) -> None:
+    """A row with nothing but its id asks for its detail, where there are any, and links no recording."""
+    for wire in (provider.key_type, provider.call_type, provider.detail_type):
+        assert provider.has_no_detail(wire("a")) == (provider.capabilities.details == "none")
+        assert provider.recording_of(wire("a")) is None
+
+
+def test_detail_request_is_one_segment_deep(getter: Provider) -> None:
+    """No id leads beside the call: its path is as long as any other's, and has no query of its own."""
+    plain = getter.detail_request("agent", "call")
+    assert (plain.endpoint, plain.method, plain.agent_id) == ("get call", "GET", "agent")
+    for hostile in ("../x", "..", ".", "a?b=c", "a#b", "a/b", "\0", "%2F", "a\nb", "é"):
+        request = getter.detail_request(hostile, hostile)
+        assert request.path.count("/") == plain.path.count("/")
+        assert urlsplit(request.path).path == request.path
+        assert not {".", ".."} & set(request.path.split("/"))
+        assert request.query == plain.query
+    for unsendable in ("", "\ud83d"):
+        with pytest.raises(UsageError, match="the call's id is"):
+            getter.detail_request("agent", unsendable)
+
+
+def test_detail_request_wants_an_agent_unless_the_account_is_one_list(getter: Provider) -> None:
+    """Where calls are listed agent by agent they are found so too."""
+    if getter.capabilities.walks_account:
+        assert getter.detail_request(None, "a").agent_id is None
+        return
+    with pytest.raises(UnsupportedError, match="name the agent"):
+        getter.detail_request(None, "a")
+
+
+def test_what_cannot_be_got_is_unsupported(provider: Provider) -> None:
+    """Capabilities say beforehand what is refused, and the refusal says what to do instead."""
+    can = provider.capabilities
+    if not can.can_get:
+        for ask in (lambda: provider.detail_request("a", "b"), lambda: provider.read_detail(b'{"id":"a"}')):
+            with pytest.raises(UnsupportedError, match="export"):
+                ask()
+    if can.latest == "range":
+        for ask in (lambda: provider.latest_request("a"), lambda: provider.read_latest(b"[]")):
+            with pytest.raises(UnsupportedError, match="ranges"):
+                ask()
+
+
+def test_latest_is_read_from_the_newest(provider: Provider) -> None:
+    """What is asked for as the newest is a page of at most the size there is; its rows are cut in their order."""
+    can = provider.capabilities
+    if can.latest == "range":
+        return
+    for count in (1, 3, 1000):
+        asked = dict(provider.latest_request("a", count=count).query)
+        assert "most_recent" in asked or int(asked["limit"]) == min(count, can.max_page_size)
+    listing = provider.read_latest(body_of(provider, [{"id": "b"}, {"id": "a"}]))
+    assert [bytes(row) for row in listing.rows] == [b'{"id": "b"}', b'{"id": "a"}']
+    assert provider.read_latest(b'{"message":"No calls found"}').rows == []
+    with pytest.raises(MalformedError):
+        provider.read_latest(b"<html>")
+
+
+def test_latest_asks_for_a_phone_number_by_a_filter(provider: Provider) -> None:
+    """The filter that the capabilities name is one of the filters, and reaches the query."""
+    can = provider.capabilities
+    assert can.phone_filter is None or can.filters[can.phone_filter].is_personal
+    if can.latest == "range":
+        return
+    if can.phone_filter is None:
+        with pytest.raises(UnsupportedError, match="--phone"):
+            provider.latest_request("a", phone="+15550100")
+        return
+    request = provider.latest_request("a", phone="+15550100", count=2)
+    assert dict(request.query)[can.phone_filter] == "+15550100"
+
+
 # -- refusals ----------------------------------------------------------------------------------------------------
 
 
@@ -323,7 +504,7 @@ def test_classify_goes_by_the_status(
     error = provider.classify(respond(status, body))
     assert type(error) is kind
     assert str(status) in error.message
-    assert error.is_about_agent == (status == 404 and body != b"<html>")
+    assert error.is_about_agent == error.is_gone == (status == 404 and body != b"<html>")
 
 
 def test_classify_takes_a_page_for_a_success(provider: Provider) -> None:

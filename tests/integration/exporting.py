@@ -27,7 +27,7 @@ import zstandard
 from harvester.app import Harvester
 from harvester.clock import SystemClock
 from harvester.config import Overrides, load_config
-from harvester.sandbox import PROVIDERS, Account, SandboxConfig, World
+from harvester.sandbox import PROVIDERS, Account, History, SandboxConfig, World
 from harvester.transport.retry import RetryPolicy
 
 if TYPE_CHECKING:
@@ -296,6 +296,11 @@ class SandboxProcess:
         with urllib.request.urlopen(f"{self.origin}/_sandbox/stats") as answer:
             found: dict[str, Any] = json.load(answer)
         return found
+
+    def history(self, provider: str, credential: str = "sandbox") -> History:
+        """Return what has happened so far to an account that moves; the world here stays as it was."""
+        with urllib.request.urlopen(f"{self.origin}/_sandbox/history/{provider}/{credential}") as answer:
+            return msgspec.json.decode(answer.read(), type=History)
 
     def reset(self) -> None:
         """Start its counts anew."""

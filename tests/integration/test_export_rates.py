@@ -128,7 +128,7 @@ class _Watched(AiohttpTransport):
         self.sent.append((time.monotonic(), key))
         response = await super().send(target, request)
         if response.status == 429:
-            self.refused.append((time.monotonic(), key, float(response.headers["Retry-After"])))
+            self.refused.append((time.monotonic(), key, float(response.headers.get("Retry-After", 0))))
         return response
 
 
@@ -170,6 +170,27 @@ async def test_refusal_pauses_all_sources_of_its_key_and_no_other(tmp_path: Path
         others_sent += len(during)
     assert others_sent > 0
     assert len(transport.refused) <= 4 * (1 + len({round(at) for at, _, _ in transport.refused}))
+
+
+@pytest.mark.parametrize("keys", [{"rate": "unlimited"}, pytest.param({}, marks=pytest.mark.slow)])
+async def test_nobody_comes_back_as_a_herd(tmp_path: Path, keys: dict[str, str]) -> None:
+    """After a refusal that names no wait nobody sends for a tenth of a second, then one goes ahead of the others."""
+    limits = Limits(random_refusals=0.1)
+    config = SandboxConfig(calls=1500, agents=1, latency_s=0.05, quirks=Quirks(clamp=10), limits=limits)
+    async with open_sandbox(config) as sandbox:
+        told = {key: value for key, value in source("bimpe", sandbox.url).items() if key != "rate"} | keys
+        text = document([told], run={"concurrency": 32})
+        config_read = load_config(text, folder=tmp_path, environ={}, now=datetime.now(UTC))
+        transport = _Watched()
+        async with Harvester(config_read, transport=transport) as harvester:
+            report = await harvester.export()
+        await transport.aclose()
+        assert_same_ids(Output(tmp_path / "out").ids(), truth(sandbox.world.account("bimpe")))
+    assert (report.outcome, len(transport.refused) > 5) == ("complete", True)
+    herds = [
+        sum(at + 0.005 < moment < at + 0.14 for moment, _ in transport.sent) for at, _, _ in transport.refused
+    ]
+    assert max(herds) <= 1
 
 
 @pytest.mark.parametrize("manner", ["seconds", pytest.param("date", marks=pytest.mark.slow), "none"])

@@ -46,3 +46,16 @@ def by_hand() -> harvester.Config:
         rates=(harvester.Rate(10, 1.0),),
     )
     return harvester.Config(output=harvester.Output(path=Path("out")), sources=(source,))
+
+
+async def follow(config: harvester.Config) -> bytes:
+    async with harvester.Harvester(config) as h, h.tail("support", "talk-1", agent_id="a-1") as messages:
+        async for message in messages:
+            line: bytes = message
+            return line
+    raise harvester.RecordingError("never", is_final=True)
+
+
+async def pieces(transport: harvester.Transport, url: str) -> int:
+    async with transport.stream(harvester.Link(url, headers={"Range": "bytes=0-9"})) as stream:
+        return sum([len(chunk) async for chunk in stream.chunks()])

@@ -12,7 +12,7 @@ import pytest
 
 from harvester.errors import JournalError
 from harvester.job.write import Batch, Closing, Desk, Ended, Files, Limits, Writer
-from harvester.journal import AnswerKey, Counts, JobSpec, Journal, Store, StoredWindow
+from harvester.journal import AnswerKey, Counts, Digest, JobSpec, Journal, NewAnswer, Store, StoredWindow
 from harvester.journal.nouns import JobState
 from harvester.model import Gap, SegmentKind, Window
 from harvester.record import Record
@@ -203,3 +203,18 @@ async def test_status_says_what_is_left(root: Path) -> None:
     ]
     assert "--fresh" in rows[3].hint
     assert [(row.missing, row.open_windows, row.up_to) for row in rows[:2]] == [(4, 1, None), (0, 1, None)]
+    assert [row.left for row in rows] == [0, None, None, 0]
+
+
+async def test_status_counts_what_was_fetched_and_what_is_left(root: Path) -> None:
+    """Of a run that was cut short: calls in the journal and in no file, and those the provider counts beyond."""
+    journal = await Journal.open(root, holder="test")
+    job = await journal.run(Store.begin_job, "sales", SPEC, AT, state="current")
+    (window,) = await journal.run(Store.add_windows, job.id, [Window("a", None, AT)])
+    for page, (total, written) in enumerate([(450, 100), (449, 99)]):
+        digest = Digest(total, 100, page, None, [], [], [], written, AT)
+        await journal.run(Store.keep, [NewAnswer(job.id, AnswerKey(window.id, 1, page, 100), digest, b"{}")])
+    await journal.aclose()
+    (row,) = status(root, [("sales", "bimpe")])
+    assert (row.written, row.kept, row.left) == (0, 199, 251)
+    assert row.hint == "cut short, 199 fetched calls are in no file yet; harvester export goes on"

@@ -152,6 +152,25 @@ def test_outcome_becomes_a_code(
     assert words in stream.getvalue()
 
 
+@pytest.mark.parametrize(
+    ("command", "shown"),
+    [
+        ("harvester export -c 'my own.toml'", ": harvester export -c 'my own.toml'"),
+        ("harvester export --filter phone_number=+12025550123", ""),
+        ("harvester export --base-url https://x.test/?token=t", ""),
+        ("", ""),
+    ],
+)
+def test_command_to_go_on_is_shown_unless_it_holds_what_may_not_be(
+    command: str, shown: str, screen: Screen, stream: io.StringIO,
+    make_report: Make, make_source: Callable[..., SourceReport],
+) -> None:  # fmt: skip
+    """It can be copied as it is; one with a phone number or a query is only called the same."""
+    screen.command = command
+    exit_code(make_report(make_source(outcome="interrupted"), is_interrupted=True), screen, Stopped())
+    assert stream.getvalue().endswith(f"and the same command goes on from here{shown}\n")
+
+
 def test_coroutines_run_to_their_end() -> None:
     """Whatever loop there is, the answer comes back."""
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
+from harvester.errors import RateLimitError
 from harvester.fetch import Account
 from harvester.job.memory import UNSEEN_S, GateMemory
-from harvester.journal import Journal
+from harvester.journal import Journal, Store
 from harvester.model import Rate, Secret, Source
 from harvester.providers import get_provider
 from harvester.testing import START, FakeClock
@@ -101,3 +104,34 @@ async def test_second_export_of_one_object_counts_nothing_twice(tmp_path: Path) 
         await journal.aclose()
         clock.advance(60)
     assert one.gate.wait_s() == 0
+
+
+async def test_pause_outlasts_its_run(tmp_path: Path) -> None:
+    """The hour that a refusal names holds for the next run too, whether the gate counts anything or not."""
+    clock = FakeClock()
+    first = account(clock, "a", Gate(clock, ()))
+    await first.gate.spend()
+    first.gate.settle(error=RateLimitError("slow", retry_after_s=3600.0))
+    await run(tmp_path, clock, first, 0)
+    later = FakeClock(START + timedelta(minutes=20))
+    wait_s = await run(tmp_path, later, account(later, "a", Gate(later, ())), 0)
+    assert wait_s == pytest.approx(2_400, abs=1)
+
+
+async def test_pause_is_entered_once(tmp_path: Path) -> None:
+    """An hour's pause is not written again with each look; a longer one that follows is."""
+    clock = FakeClock()
+    one, memory, entered = account(clock, "a", Gate(clock, ())), GateMemory(clock), []
+    journal = await Journal.open(tmp_path, holder="test")
+    await memory.open([one], journal, was_killed=False)
+    for pause_s in (1.0, 3600.0, 3600.0, 7200.0):
+        one.gate.settle(error=RateLimitError("slow", retry_after_s=pause_s))
+        await memory.save()
+        entered.append(await journal.run(Store.spent, ["a"], clock.now()))
+        clock.advance(0.5)
+    await journal.aclose()
+    assert [until for _, until in entered] == [
+        None,
+        *[START + timedelta(seconds=0.5 + 3600.0)] * 2,
+        START + timedelta(seconds=1.5 + 7200.0),
+    ]

@@ -32,7 +32,8 @@ class Filter(msgspec.Struct):
     """A list with a filter by range, and how it misbehaves.
 
     `shift_h` moves its calendar, `is_ignored` gives all, `lossy` leaves out one in so many wherever a range is asked,
-    `late_min` is how late a part begins, `deepest` rows can be had of one list, `has_last_day` says whether a day that ends a range is in it.
+    `late_min` is how late a part begins, `deepest` rows can be had of one list, `has_last_day` says whether a day that
+    ends a range is in it.
     """
 
     rows: list[Call]

@@ -279,6 +279,16 @@ def test_walk_of_a_list_that_grows_at_its_end_takes_one_pass() -> None:
     assert (walked.walk.passes, walked.is_whole) == (1, True)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_walk_reads_a_list_whole_that_keeps_shrinking_under_the_bisection(seed: int) -> None:
+    """Where calls keep going, the ends of a range are not looked for again and again: the walk comes to its end."""
+    server = Server(calls(400), asked=[])
+    churn = Churn(server, rate=0.05, kinds="-", at_head=False, moves=200)
+    walked = walk_over(server, since=100, until=200, page_size=PAGE, seed=seed, by_order=True, churn=churn)
+    assert_nothing_lost(walked, churn.stayed(100, 200))
+    assert walked.is_whole
+
+
 def test_walk_ends_in_a_gap_where_calls_keep_coming_in() -> None:
     """A list in which every pass brings calls of the window is given up after the last pass, by name."""
     server = Server(calls(60), asked=[])

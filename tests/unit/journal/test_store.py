@@ -195,6 +195,30 @@ def test_bodies_go_once_their_rows_are_in_segments(folder: Folder) -> None:
     assert folder.open().body(kept.place) == b"after"
 
 
+def test_bodies_that_a_killed_run_left_go_with_the_next_opening(folder: Folder) -> None:
+    """A file that was written and not entered, or entered as not needed and not removed, is gone in the next run."""
+    store = folder.open()
+    job = begin(store)
+    (window,) = store.add_windows(job.id, [WINDOW])
+    store.keep([answer(job, window, 0)])
+    (needed,) = folder.bodies()
+    needed.with_name("00000000.zst").write_bytes(b"of rows that are in segments")
+    needed.with_name("00000009.zst").write_bytes(b"half a frame")
+    folder.open()
+    assert folder.bodies() == [needed]
+
+
+def test_bodies_of_a_job_go_with_it(folder: Folder) -> None:
+    """A job that another takes the place of leaves no answers, though its rows were in no segment."""
+    store = folder.open()
+    old = begin(store)
+    (window,) = store.add_windows(old.id, [WINDOW])
+    store.keep([answer(old, window, 0)])
+    begin(store, state="fresh")
+    store.exchange("sales")
+    assert folder.bodies() == []
+
+
 def test_damaged_body_is_told(folder: Folder) -> None:
     """A body that is not there as it was written is a ValueError, not another body."""
     store = folder.open()
@@ -359,6 +383,14 @@ def test_damaged_journal_is_refused(folder: Folder) -> None:
 def test_empty_file_is_made_a_journal(folder: Folder) -> None:
     """A file of no bytes is what a first start that was cut short left."""
     (folder.path / "journal.db").touch()
+    assert folder.open().sources() == []
+
+
+def test_journal_that_was_only_begun_cannot_be_looked_at(folder: Folder) -> None:
+    """A run that was killed while it made the journal left one without tables, which is told as what it is."""
+    (folder.path / "journal.db").touch()
+    with pytest.raises(JournalError, match="goes on"):
+        Store(folder.path, is_read_only=True)
     assert folder.open().sources() == []
 
 

@@ -242,8 +242,12 @@ def test_decode_row_survives_a_transcript_nested_to_the_limit() -> None:
     """As deep as the decoder goes, a value in a transcript costs that value at most."""
     for depth in range(200, 1200, 7):
         value = b'{"a":' * depth + b"1" + b"}" * depth
-        call, found = decode_row(b'{"id":"a","heard":[{"text":%s}]}' % value, Wire)
+        heard = b'[{"text":%s}]' % value
+        call, found = decode_row(b'{"id":"a","heard":%s}' % heard, Wire)
         assert call is None or call.id == "a"
+        assert {reason for _, reason in found} <= {"nested too deeply", "not JSON: nested too deeply"}
+        call, found = decode_row(b'{"id":"a","heard":%s}' % json.dumps(heard.decode()).encode(), Wire)
+        assert call.id == "a"
         assert {reason for _, reason in found} <= {"nested too deeply", "not JSON: nested too deeply"}
 
 

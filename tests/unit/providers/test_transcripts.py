@@ -175,6 +175,15 @@ def test_read_keeps_a_bad_value_to_itself(element: dict[str, Any], problem: str)
     assert transcript.problem == problem
 
 
+def test_read_takes_a_number_that_is_too_large_for_no_time() -> None:
+    """A number beyond a double, in a string, costs the time that it stands for."""
+    transcript = Transcript.read('[{"text":"x","start":1e999}]')
+    assert (turns_of(transcript), transcript.problem) == (
+        [Turn(text="x")],
+        "element 0: start is no time in a call",
+    )
+
+
 @pytest.mark.parametrize(
     ("value", "reason"),
     [

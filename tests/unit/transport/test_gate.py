@@ -40,6 +40,19 @@ async def test_refusal_closes_the_gate_for_as_long_as_it_names() -> None:
     assert gate.paused_s == 0
 
 
+async def test_limit_that_is_used_up_holds_the_gate() -> None:
+    """Until when an hour's budget holds can be shown like a pause, though nobody asked for one."""
+    clock = FakeClock()
+    gate = Gate(clock, (Rate(10**9, 1.0), Rate(3, 3600.0)))
+    assert gate.held_s == 0
+    for _ in range(3):
+        await send(gate, clock, takes_s=1.0)
+    assert gate.held_s == pytest.approx(3598.0)
+    assert gate.paused_s == 0
+    gate.settle(error=RateLimitError("slow", retry_after_s=7200.0))
+    assert gate.held_s == gate.paused_s == 7200.0
+
+
 async def test_unlimited_still_keeps_a_pause() -> None:
     """`unlimited` means that nothing is spaced, not that a refusal is ignored; headers are."""
     clock = FakeClock()

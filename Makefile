@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo format lint types layers check test test-all cov bench build clean
+.PHONY: help setup demo format lint types layers check test test-all cov bench bench-quick build clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,12 +48,15 @@ test-all: $(READY) ## all tests
 cov: $(READY) ## what the tests cover
 	$(BIN)/python -m pytest --cov --cov-report=term-missing
 
-bench: $(READY) ## speed against the sandbox and nginx, beside a loop of requests
+bench: $(READY) ## speed and memory beside the peers, within the hour; needs nginx and wrk
 	$(BIN)/python -m benchmarks
+
+bench-quick: $(READY) ## the same, small and without peers, within a minute
+	$(BIN)/python -m benchmarks --quick --out build/benchmarks-quick
 
 build: $(READY) ## a wheel in dist/
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 
 clean: ## remove what is made; ./out only where it is the demo's
 	[ ! -e out/demo.toml ] || rm -rf out
-	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .import_linter_cache
+	rm -rf $(VENV) .bench build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .import_linter_cache

@@ -1,60 +1,51 @@
-"""What all benchmarks are run with: sizes, servers, and rounds in which the contenders take turns."""
+"""What all cases are run with: accounts, servers, and rounds in which the contenders take turns."""
 
 from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
+from typing import Any
 
-from .contenders import Contender, Target
+from .contender import Contender, Target
+from .environments import Environment, MissingError
 from .measure import ContenderError, Measured, run_measured
-from .pages import CALL_BYTES, write_pages
-from .server import find_nginx, open_nginx, open_sandbox
+from .pages import write_pages
+from .server import open_delayed, open_nginx, open_sandbox
+from .sizes import Sizes
 
-OUTPUT_BYTES = 1_800
-"""What a call takes on the disk at most while a contender writes it: as unified NDJSON with `raw`, and its journal."""
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """How much is measured.
-
-    Attributes:
-        calls: Of the account that static pages hold.
-        sandbox_calls: Of the account that the sandbox makes up while it is asked.
-        rounds: Of each contender.
-        slow_rounds: Of those that are slow, and against servers that are.
-    """
-
-    calls: int = 1_000_000
-    sandbox_calls: int = 100_000
-    rounds: int = 5
-    slow_rounds: int = 3
-
-    @property
-    def small_calls(self) -> int:
-        """The account that a large one's memory is compared with."""
-        return max(self.calls // 10, 1)
-
-    @property
-    def disk_bytes(self) -> int:
-        """What must be free: both accounts' pages, and the largest output."""
-        return (self.calls + self.small_calls) * CALL_BYTES + self.calls * OUTPUT_BYTES
+SLOW_S = 10.0
+"""Who takes longer gets fewer rounds."""
 
 
 @dataclass
 class Series:
-    """The runs of one contender against one target; `error` says why there are no more of them."""
+    """The runs of one contender against one target.
+
+    Attributes:
+        target: What was read.
+        contender: Who read it.
+        runs: What each took.
+        calls: How many each read.
+        error: Why there are no more of them.
+        missing: Why there are none: something is not installed.
+    """
 
     target: Target
     contender: Contender
     runs: list[Measured] = field(default_factory=list)
     calls: list[int] = field(default_factory=list)
     error: str | None = None
+    missing: str | None = None
+
+    @property
+    def walls(self) -> list[float]:
+        """Seconds from start to exit, run by run."""
+        return [run.elapsed_s for run in self.runs]
 
     @property
     def speeds(self) -> list[float]:
@@ -88,9 +79,10 @@ class Bench:
 
     def __init__(self, folder: Path, sizes: Sizes, *, only: Sequence[str] = ()) -> None:
         self.sizes = sizes
+        self.environments: dict[str, Environment] = {}
         self._folder = folder
         self._only = frozenset(only)
-        self._known: dict[tuple[str, int, str], Series] = {}
+        self._known: dict[tuple[str, str, int, str], Series] = {}
         self._opened = 0
 
     @property
@@ -98,68 +90,73 @@ class Bench:
         """All that was run."""
         return list(self._known.values())
 
-    @property
-    def has_nginx(self) -> bool:
-        """Whether there is an nginx to serve pages."""
-        return find_nginx() is not None
-
     @contextmanager
-    def nginx(self, calls: int) -> Iterator[Target]:
-        """Serve an account's pages from nginx; they are written once and kept."""
-        pages = self._folder / f"pages-{calls}"
-        if not pages.exists():
-            note(f"writing {calls:,} calls as pages")
-            write_pages(pages, calls)
+    def nginx(self, calls: int, provider: str = "talkover", *, is_packed: bool = False) -> Iterator[Target]:
+        """Serve an account's pages from nginx."""
+        pages = self._account(calls, provider, is_packed=is_packed)
         self._opened += 1
-        with open_nginx(pages, self._folder / f"nginx-{self._opened}") as url:
-            yield Target("nginx", url, calls)
+        folder = self._folder / f"nginx-{self._opened}"
+        with open_nginx(pages, folder, provider, is_packed=is_packed) as url:
+            server = "nginx, gzip" if is_packed else "nginx"
+            yield Target(server, provider, url, calls, pages / "ids.txt")
 
     @contextmanager
-    def sandbox(self, calls: int) -> Iterator[Target]:
-        """Serve an account from the sandbox, which makes up each answer when it is asked."""
-        with open_sandbox({"calls": calls}) as url:
-            yield Target("sandbox", f"{url}/talkover", calls)
+    def delayed(self, calls: int, delay_s: float, provider: str = "talkover") -> Iterator[Target]:
+        """Serve an account's pages, each answer after a delay."""
+        pages = self._account(calls, provider)
+        with open_delayed(pages, provider, delay_s) as url:
+            yield Target(f"delay of {delay_s * 1000:g} ms", provider, url, calls, pages / "ids.txt")
 
-    def measure(self, target: Target, contenders: Sequence[Contender], *, slow: bool = False) -> list[Series]:
+    @contextmanager
+    def sandbox(self, name: str, provider: str, settings: Mapping[str, Any]) -> Iterator[Target]:
+        """Serve an account from the sandbox, which makes up each answer when it is asked."""
+        with open_sandbox(settings) as url:
+            yield Target(f"sandbox, {name}", provider, f"{url}/{provider}", settings["calls"])
+
+    def drop(self, calls: int) -> None:
+        """Remove the pages of an account that is not needed any more."""
+        shutil.rmtree(self._folder / f"talkover-{calls}", ignore_errors=True)
+
+    def measure(
+        self, target: Target, contenders: Sequence[Contender], *, rounds: int | None = None
+    ) -> list[Series]:
         """Run contenders in turns, each round in another order; what was measured before is not measured again.
 
-        A contender that fails is out, and what it said is in its series.
+        A contender that fails is out, and what it said is in its series; so is one that is not installed.
 
         Args:
             target: What they read.
-            contenders: Who; those not chosen, or without what they need, are left out.
-            slow: Whether the target is so slow that there are fewer rounds for all.
+            contenders: Who; those not chosen are left out.
+            rounds: How often; None for the usual.
         """
-        chosen = [each for each in contenders if self._is_chosen(each)]
-        rounds = self.sizes.slow_rounds if slow else self.sizes.rounds
-        all_series = [self._series(target, each) for each in chosen]
-        todo = [each for each in all_series if not each.runs]
-        for number in range(rounds):
+        chosen = [each for each in contenders if not self._only or each.name in self._only]
+        all_series = [self.series_of(target, each) for each in chosen]
+        todo = [each for each in all_series if not each.runs and each.missing is None]
+        for number in range(rounds or self.sizes.rounds):
             at = number % max(len(todo), 1)
             for series in todo[at:] + todo[:at]:
-                if series.error is None and (number < self.sizes.slow_rounds or not series.contender.is_slow):
-                    self._run(series, number + 1)
+                if self._is_due(series, number):
+                    self.run(series, target, number + 1)
         return all_series
 
-    def _is_chosen(self, contender: Contender) -> bool:
-        if self._only and contender.name not in self._only:
-            return False
-        lacking = contender.lacks()
-        if lacking is not None:
-            note(f"{contender.name} is left out: {lacking}")
-        return lacking is None
+    def series_of(self, target: Target, contender: Contender) -> Series:
+        """Return the series of a contender, begun where there is none; its environment is made."""
+        key = (target.server, target.provider, target.calls, contender.name)
+        if key not in self._known:
+            series = self._known[key] = Series(target, contender)
+            series.missing = self._lacking(contender)
+            if series.missing is not None:
+                note(f"{contender.name} is left out: {series.missing}")
+        return self._known[key]
 
-    def _series(self, target: Target, contender: Contender) -> Series:
-        key = (target.server, target.calls, contender.name)
-        return self._known.setdefault(key, Series(target, contender))
-
-    def _run(self, series: Series, number: int) -> None:
-        contender, target = series.contender, series.target
+    def run(self, series: Series, target: Target, number: int) -> None:
+        """Run a contender once, and check what it did."""
+        contender = series.contender
         folder, log = self._folder / "run", self._folder / "run.log"
         folder.mkdir()
         try:
             measured = run_measured(contender.prepare(target, folder), log)
-            calls = contender.count(folder, log)
+            calls = contender.count(target, folder, log)
             if contender.writes and calls != target.calls:
                 raise ContenderError(f"{calls:,} calls were written, there are {target.calls:,}")  # noqa: TRY301
         except ContenderError as error:
@@ -171,9 +168,32 @@ class Bench:
         series.runs.append(measured)
         series.calls.append(calls)
         note(
-            f"{target.server} {target.calls:,}, round {number}, {contender.name}: {calls / measured.elapsed_s:,.0f}/s, "
-            f"CPU {measured.cpu_s:.2f} s, peak {measured.peak_bytes / 1e6:,.0f} MB"
+            f"{target.server}, {target.calls:,}, round {number}, {contender.name}: {measured.elapsed_s:.2f} s, "
+            f"{calls / measured.elapsed_s:,.0f}/s, CPU {measured.cpu_s:.2f} s, "
+            f"peak {measured.peak_bytes / 1e6:,.0f} MB"
         )
+
+    def _is_due(self, series: Series, number: int) -> bool:
+        is_slow = bool(series.runs) and series.runs[0].elapsed_s > SLOW_S
+        return series.error is None and (number < self.sizes.slow_rounds or not is_slow)
+
+    def _lacking(self, contender: Contender) -> str | None:
+        environment = contender.environment
+        if environment is not None:
+            try:
+                environment.make()
+            except MissingError as error:
+                return str(error)
+            self.environments[environment.name] = environment
+        return contender.lacks()
+
+    def _account(self, calls: int, provider: str, *, is_packed: bool = False) -> Path:
+        """Return the pages of an account; they are written once and kept."""
+        pages = self._folder / f"{provider}-{calls}{'-gzip' if is_packed else ''}"
+        if not pages.exists():
+            note(f"writing {calls:,} calls as pages of {provider}")
+            write_pages(pages, provider, calls, is_packed=is_packed)
+        return pages
 
 
 def note(text: str) -> None:

@@ -1,48 +1,64 @@
-"""Throughput: calls a second from the start of a process to its end, beside who else could read the same pages."""
+"""Throughput: calls a second from the start of a process to its end, where no limit binds.
+
+A million light calls for what is fast enough for it, fewer for the peers; then with transcripts, and with answers
+packed by gzip. Pages are static files of nginx, which cost their server next to nothing.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-from .bench import Bench, Series
-from .contenders import CONTENDERS, HARVESTERS, REQUESTS
-from .report import Section, failed, peak, spread, table
+from .bench import Bench
+from .report import Section, compared
+from .roster import AIOHTTP, AIOHTTP_PARQUET, FASTEST, HARVESTERS, PARQUET_PEERS, REQUESTS, peers
+from .wrk import WRK
 
-_HEAD = ("", "calls/s", "times the loop", "CPU s per 100,000 calls", "peak MB")
+_NDJSON, _UNIFIED, _PARQUET, _PARQUET_UNIFIED = (
+    "harvester-ndjson-native",
+    "harvester-ndjson-unified",
+    "harvester-parquet-native",
+    "harvester-parquet-unified",
+)
+_OURS = (
+    (_NDJSON, "aiohttp"),
+    (_UNIFIED, "aiohttp"),
+    (_PARQUET, "aiohttp-parquet"),
+    (_PARQUET_UNIFIED, _NDJSON),
+)
 
 
 def run(bench: Bench) -> Iterator[Section]:
-    """Measure against static pages, which cost a server next to nothing, and against the sandbox."""
-    if bench.has_nginx:
-        with bench.nginx(bench.sizes.calls) as target:
-            series = bench.measure(target, CONTENDERS)
-        yield _section(f"{target.calls:,} calls from static pages of nginx (one worker)", series)
-    with bench.sandbox(bench.sizes.sandbox_calls) as target:
-        series = bench.measure(target, (*HARVESTERS, REQUESTS), slow=True)
-    yield _section(
-        f"{target.calls:,} calls from the sandbox, which makes up each page when it is asked", series
-    )
+    """Measure light calls."""
+    with bench.nginx(bench.sizes.calls) as target:
+        series = bench.measure(target, FASTEST)
+    title = f"{target.calls:,} light calls (440 bytes, 100 a page) from static pages of nginx (one worker)"
+    yield compared("throughput", title, series, against=(*_OURS, (_NDJSON, "requests")))
 
 
-def _section(title: str, all_series: Sequence[Series]) -> Section:
-    loop = next((series for series in all_series if series.contender is REQUESTS and series.runs), None)
-    ratios = {
-        series.contender.name: series.speed / loop.speed
-        for series in all_series
-        if loop is not None and series.runs
-    }
-    rows = [_row(series, ratios) for series in all_series]
-    return Section("throughput", title, all_series, table(_HEAD, rows), {"times_the_loop": ratios})
-
-
-def _row(series: Series, ratios: dict[str, float]) -> list[str]:
-    if series.error is not None:
-        return failed(series, len(_HEAD))
-    ratio = ratios.get(series.contender.name)
-    return [
-        series.contender.title,
-        spread(series.speeds),
-        "" if ratio is None else f"{ratio:.1f}",
-        f"{series.cpu_s:.2f}",
-        peak(series),
+def run_peers(bench: Bench) -> Iterator[Section]:
+    """Measure the peers, and ourselves beside them."""
+    all_peers = (*peers(), *PARQUET_PEERS)
+    with bench.nginx(bench.sizes.peer_calls) as target:
+        series = bench.measure(target, (*HARVESTERS, AIOHTTP, AIOHTTP_PARQUET, REQUESTS, *all_peers))
+    against = [
+        *((_NDJSON, peer.name) for peer in peers()),
+        *((_PARQUET, peer.name) for peer in PARQUET_PEERS),
+        *((_PARQUET_UNIFIED, peer.name) for peer in PARQUET_PEERS),
     ]
+    yield compared("peers", f"{target.calls:,} light calls, with the peers", series, against=against)
+
+
+def run_transcripts(bench: Bench) -> Iterator[Section]:
+    """Measure full calls."""
+    with bench.nginx(bench.sizes.full_calls, "agentvoice") as target:
+        series = bench.measure(target, (*HARVESTERS, AIOHTTP, AIOHTTP_PARQUET, WRK))
+    title = f"{target.calls:,} calls with transcripts (3.7 kB, 100 a page) from static pages of nginx"
+    yield compared("transcripts", title, series, against=_OURS)
+
+
+def run_gzip(bench: Bench) -> Iterator[Section]:
+    """Measure light calls that come packed; nginx has them packed already."""
+    with bench.nginx(bench.sizes.calls, is_packed=True) as target:
+        series = bench.measure(target, (HARVESTERS[0], AIOHTTP), rounds=bench.sizes.slow_rounds)
+    title = f"{target.calls:,} light calls, packed by gzip, from static pages of nginx"
+    yield compared("gzip", title, series, against=_OURS[:1])

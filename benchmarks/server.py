@@ -1,6 +1,7 @@
-"""The servers that are asked, each a process of its own on a loopback port: nginx with static pages, and the sandbox.
+"""The servers that are asked, each a process of its own on a free loopback port.
 
-Both are stopped by their own process, whatever ends the benchmark.
+nginx with static pages, the same pages with a delay (`delayed`), and the sandbox, which has limits. Each is stopped by
+its own process, whatever ends the benchmark.
 """
 
 from __future__ import annotations
@@ -13,17 +14,19 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from .pages import PAGE_SIZE
+from .measure import ROOT
+from .pages import PAGINGS, Paging
 
-START_S = 10.0
+START_S = 30.0
 
 # One process, so that its id is the one we stop. An answer is a file that is already open and in memory, so that what
-# is measured is who asks. Arguments a real server would act on, such as the days, are taken and ignored.
+# is measured is who asks. Arguments a real server would act on, such as the days, are taken and ignored; harvester
+# finds that out, and reads as one what it would cut in time.
 _CONFIG = """\
 daemon off;
 master_process off;
@@ -44,16 +47,17 @@ http {{
   tcp_nopush on;
   keepalive_requests 10000000;
   keepalive_timeout 300s;
-  open_file_cache max=50000 inactive=1h;
+  open_file_cache max=60000 inactive=1h;
   open_file_cache_valid 1h;
+  gzip_static {packing};
   server {{
     listen 127.0.0.1:{port};
     root {pages};
-    location = /api/v1/calls {{
-      if ($arg_per_page != {size}) {{ return 422; }}
-      try_files /$arg_page.json =404;
+    location = {calls} {{
+{refusals}
+      try_files /$arg_{size}/$arg_{parameter}.json =404;
     }}
-    location = /api/v1/agents {{ try_files /agents.json =404; }}
+    {agents}
   }}
 }}
 """
@@ -65,12 +69,14 @@ def find_nginx() -> str | None:
 
 
 @contextmanager
-def open_nginx(pages: Path, folder: Path) -> Iterator[str]:
+def open_nginx(pages: Path, folder: Path, provider: str, *, is_packed: bool = False) -> Iterator[str]:
     """Serve a folder of pages as one account; gives its base URL.
 
     Args:
         pages: The pages.
         folder: Where nginx keeps its own files; made here.
+        provider: Whose pages.
+        is_packed: Answers are gzip, and who does not ask for that is refused.
 
     Raises:
         RuntimeError: It did not start; what it said is on stderr.
@@ -81,11 +87,21 @@ def open_nginx(pages: Path, folder: Path) -> Iterator[str]:
     folder.mkdir()
     port = _free_port()
     config = folder / "nginx.conf"
-    config.write_text(_CONFIG.format(folder=folder, port=port, pages=pages, size=PAGE_SIZE))
+    config.write_text(_config(PAGINGS[provider], pages, folder, port, is_packed=is_packed))
     command = [program, "-p", str(folder), "-e", "stderr", "-c", str(config)]
     with _stopped(subprocess.Popen(command, stdin=subprocess.DEVNULL, process_group=0)) as process:
-        url = f"http://127.0.0.1:{port}"
-        _await(process, f"{url}/api/v1/agents")
+        _await(process, port)
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def open_delayed(pages: Path, provider: str, delay_s: float) -> Iterator[str]:
+    """Serve a folder of pages as one account, each answer after a delay; gives its base URL.
+
+    Raises:
+        RuntimeError: It did not start; what it said is on stderr.
+    """
+    with _open_python("benchmarks.delayed", str(pages), provider, str(delay_s)) as url:
         yield url
 
 
@@ -96,15 +112,39 @@ def open_sandbox(config: Mapping[str, Any]) -> Iterator[str]:
     Raises:
         RuntimeError: It did not start; what it said is on stderr.
     """
-    command = [sys.executable, "-m", "harvester.sandbox", json.dumps(config)]
+    with _open_python("harvester.sandbox", json.dumps(config)) as url:
+        yield url
+
+
+def _config(paging: Paging, pages: Path, folder: Path, port: int, *, is_packed: bool) -> str:
+    refusals = [f"      if ($arg_{name} != {value}) {{ return 422; }}" for name, value in paging.further]
+    if is_packed:
+        refusals.append("      if ($http_accept_encoding !~ gzip) { return 406; }")
+    return _CONFIG.format(
+        folder=folder,
+        port=port,
+        pages=pages,
+        calls=paging.calls,
+        size=paging.size,
+        parameter=paging.parameter,
+        refusals="\n".join(refusals),
+        packing="on" if is_packed else "off",
+        agents=f"location = {paging.agents} {{ try_files /agents.json =404; }}" if paging.agents else "",
+    )
+
+
+@contextmanager
+def _open_python(module: str, *arguments: str) -> Iterator[str]:
+    """Run a server of ours, which says its URL in a line of JSON when it is there."""
+    command: Sequence[str] = [sys.executable, "-m", module, *arguments]
     child = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, process_group=0
+        command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, process_group=0
     )
     with _stopped(child) as process:
         assert process.stdout is not None
         line = process.stdout.readline()
         if not line:
-            raise RuntimeError("the sandbox did not start")
+            raise RuntimeError(f"{module} did not start")
         yield json.loads(line)["url"]
 
 
@@ -122,14 +162,14 @@ def _stopped(process: subprocess.Popen[Any]) -> Iterator[subprocess.Popen[Any]]:
                 process.kill()
 
 
-def _await(process: subprocess.Popen[Any], url: str) -> None:
+def _await(process: subprocess.Popen[Any], port: int) -> None:
     deadline = time.monotonic() + START_S
     while True:
         try:
-            with urllib.request.urlopen(url, timeout=START_S):
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/agents.json", timeout=START_S):
                 return
         except urllib.error.HTTPError as error:
-            raise RuntimeError(f"the server answers {error.code} to {url}") from error
+            raise RuntimeError(f"the server answers {error.code}") from error
         except OSError as error:
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"the server did not start: {error}") from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from math import ceil
@@ -50,7 +50,8 @@ class PlanRow(msgspec.Struct, frozen=True, kw_only=True):
     """What `export` would do for one agent, or for a whole account.
 
     `calls` is the provider's own total, None where it tells none; where a list has no filter by range it is the whole
-    list's. `seconds` is what the limits alone take, None where none is known.
+    list's. `requests` are pages and details; `recordings` come beside them, from storages: at most one a call, as it is
+    not known before which have one. `seconds` is what the limits alone take, None where none is known.
     """
 
     source: str
@@ -61,6 +62,7 @@ class PlanRow(msgspec.Struct, frozen=True, kw_only=True):
     calls: int | None
     pages: int | None
     requests: int | None
+    recordings: int | None
     seconds: float | None
 
 
@@ -118,7 +120,7 @@ async def _agents_of(account: Account, fetcher: Fetcher) -> list[Agent]:
     return [agent async for agent in list_agents(account, fetcher)]
 
 
-async def list_agents(account: Account, fetcher: Fetcher) -> AsyncIterator[Agent]:
+async def list_agents(account: Account, fetcher: Fetcher) -> AsyncGenerator[Agent, None]:
     """Yield the agents that an account can see, page by page.
 
     Raises:
@@ -162,7 +164,8 @@ async def _plan_one(account: Account, fetcher: Fetcher, agent: Agent | None, now
     listing = await fetcher.fetch(account, request, provider.read_listing)
     calls = listing.total
     pages = None if calls is None else max(ceil(calls / PAGE_SIZE), 1)
-    details = calls if source.details and provider.capabilities.details == "request" else 0
+    wants_details = bool(source.details) or source.recordings
+    details = calls if wants_details and provider.capabilities.details == "request" else 0
     requests = None if pages is None or details is None else pages + details
     return PlanRow(
         source=source.name,
@@ -173,6 +176,7 @@ async def _plan_one(account: Account, fetcher: Fetcher, agent: Agent | None, now
         calls=calls,
         pages=pages,
         requests=requests,
+        recordings=calls if source.recordings else 0,
         seconds=_seconds(requests, account.gate.rates),
     )
 

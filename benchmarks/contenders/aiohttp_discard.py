@@ -7,17 +7,17 @@ import sys
 from .aiohttp_pages import read_pages
 
 
-def main(url: str, _out: str) -> None:
+def main(provider: str, url: str, _out: str, in_flight: str) -> None:
     """Read all pages of an account and print how many calls they have."""
     count = 0
 
     def take(body: bytes) -> None:
         nonlocal count
-        count += body.count(b'"sid":')
+        count += body.count(b'"direction":')
 
-    read_pages(url, take)
+    read_pages(provider, url, int(in_flight), take)
     print(count)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2])
+    main(*sys.argv[1:])

@@ -12,21 +12,24 @@ from pathlib import Path
 
 import requests
 
+from .apis import APIS
 
-def main(url: str, out: str) -> None:
+
+def main(provider: str, url: str, out: str) -> None:
     """Read all pages of an account and write their calls."""
+    api = APIS[provider]
     session = requests.Session()
-    session.headers["Authorization"] = "Bearer sandbox"
-    page = last = 1
-    with Path(out).open("w", encoding="utf-8") as file:
-        while page <= last:
-            answer = session.get(f"{url}/api/v1/calls", params={"page": page, "per_page": 100}, timeout=60)
+    session.headers.update(api.headers)
+    page, pages = 0, 1
+    with Path(out, "calls.ndjson").open("w", encoding="utf-8") as file:
+        while page < pages:
+            answer = session.get(url + api.path, params=api.query(page), timeout=60)
             answer.raise_for_status()
             listing = answer.json()
             file.writelines(json.dumps(call) + "\n" for call in listing["data"])
-            last = listing["pagination"]["last_page"]
+            pages = api.pages(listing)
             page += 1
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2])
+    main(*sys.argv[1:])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import msgspec
 import typer
@@ -29,12 +29,13 @@ _CONTROL = re.compile("[\x7f-\x9f]")  # JSON escapes those below 0x20 itself
 def print_call(call: Call, shape: ShapeName) -> None:
     """Print one call: on a terminal indented, elsewhere as one line."""
     line = line_of(call, shape)
-    _write(indented(line) if is_terminal(sys.stdout) else line)
+    # As bytes: JSON is UTF-8 whatever the terminal's language is.
+    write_all(sys.stdout.buffer, indented(line) if is_terminal(sys.stdout) else line)
 
 
 def print_calls(calls: Sequence[Call], shape: ShapeName) -> None:
     """Print calls, one JSON object a line."""
-    _write(b"".join([line_of(call, shape) for call in calls]))
+    write_all(sys.stdout.buffer, b"".join([line_of(call, shape) for call in calls]))
 
 
 def line_of(call: Call, shape: ShapeName) -> bytes:
@@ -58,10 +59,9 @@ def indented(line: bytes) -> bytes:
     return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode() + b"\n"
 
 
-def _write(data: bytes) -> None:
-    # As bytes: JSON is UTF-8 whatever the terminal's language is. With PYTHONUNBUFFERED this is the raw file, which may
-    # take less than it is given and raise nothing.
+def write_all(out: BinaryIO, data: bytes) -> None:
+    """Write all of it: with PYTHONUNBUFFERED stdout is a raw file, which may take a part and raise nothing."""
     rest = memoryview(data)
     while rest:
-        rest = rest[sys.stdout.buffer.write(rest) or 0 :]
-    sys.stdout.buffer.flush()
+        rest = rest[out.write(rest) or 0 :]
+    out.flush()

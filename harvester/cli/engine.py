@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,4 +17,7 @@ def open_harvester(config: Config) -> Harvester:
     """
     from harvester.app import Harvester  # noqa: PLC0415
 
+    # What was imported stays to the end of the process: the collector need not go through it again and again.
+    gc.collect()
+    gc.freeze()
     return Harvester(config)

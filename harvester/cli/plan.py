@@ -47,8 +47,8 @@ if TYPE_CHECKING:
 
 EXAMPLES = ("harvester plan", "harvester plan --source sales --since 30d --details")
 
-_COLUMNS = ("source", "agent", "name", "since", "until", "calls", "pages", "requests", "time")
-_NUMBERS = ("calls", "pages", "requests", "time")
+_COLUMNS = ("source", "agent", "name", "since", "until", "calls", "pages", "requests", "recordings", "time")
+_NUMBERS = ("calls", "pages", "requests", "recordings", "time")
 
 
 def command(
@@ -98,5 +98,10 @@ async def _plan(config: Config) -> Sequence[PlanRow]:
 def _cells(row: PlanRow) -> tuple[object, ...]:
     return (
         row.source, row.agent_id, row.agent_name, stamped(row.since), stamped(row.until),
-        counted(row.calls), counted(row.pages), counted(row.requests), lasting(row.seconds),
+        counted(row.calls), counted(row.pages), counted(row.requests), _at_most(row.recordings), lasting(row.seconds),
     )  # fmt: skip
+
+
+def _at_most(recordings: int | None) -> str:
+    """Return how many recordings there may be: which calls have one is not known before."""
+    return f"<= {counted(recordings)}" if recordings else counted(recordings)

@@ -40,12 +40,12 @@ _MANNERS = {"headers": "epoch", "retry_after": "seconds"}
 
 _DEFAULTS = '\n[defaults]\nrate = "unlimited"\n'
 
-# What each source of the printed config has besides its address; details where they come with the list.
+# What each source of the printed config has besides its address; details where there are any.
 _SOURCES = {
     "talkover": 'token = "sandbox"',
     "agentvoice": 'api_key = "sandbox"\norganization_id = "sandbox"\ndetails = true',
-    "talkpilot": 'api_key = "sandbox"',
-    "bimpe": 'api_key = "sandbox"',
+    "talkpilot": 'api_key = "sandbox"\ndetails = true',
+    "bimpe": 'api_key = "sandbox"\ndetails = true',
 }
 
 

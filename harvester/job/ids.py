@@ -182,13 +182,16 @@ class Sieve:
         Args:
             page: The keys of its rows.
             agents: The agents that the rows name, where some of them are covered.
-            buckets: The ids known, by hour; those of the rows are added.
+            buckets: The ids known, by hour, of the rows' hours alone; those of the rows are added.
             pass_number: Counts from 1.
         """
         count, number = len(page.ids), self._base + pass_number
         if agents is None and self._is_all_new(page, buckets):
-            for call_id, hour in zip(page.ids, page.hours, strict=True):
-                buckets[hour][call_id] = number
+            if len(buckets) == 1:
+                next(iter(buckets.values())).update(dict.fromkeys(page.ids, number))
+            else:
+                for call_id, hour in zip(page.ids, page.hours, strict=True):
+                    buckets[hour][call_id] = number
             return range(count), Sifted(distinct=count, first=count, added=count, unknown=count)
         return self._sift_each(page, agents, buckets, number)
 
@@ -205,14 +208,14 @@ class Sieve:
 
     def _is_all_new(self, page: Keys, buckets: dict[int, Bucket]) -> bool:
         """Return whether all rows have a moment in the window and none of their ids was ever seen: the usual case."""
-        ids, hours = page.ids, set(page.hours)
-        if not ids or min(hours) < 0 or len(set(ids)) < len(ids):
+        ids = page.ids
+        if not ids or min(page.hours) < 0 or len(set(ids)) < len(ids):
             return False
         moments = cast("Sequence[datetime]", page.moments)
         since, until = self._own or (self._since, self._until)
         if max(moments) >= until or (since is not None and min(moments) < since):
             return False
-        return all(buckets[hour].keys().isdisjoint(ids) for hour in hours)
+        return all([bucket.keys().isdisjoint(ids) for bucket in buckets.values()])  # noqa: C419 - twice as fast
 
     def _sift_each(
         self,

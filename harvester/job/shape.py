@@ -259,8 +259,10 @@ def _keys(
     """Return the ids, moments and hours of rows; the first lines are the way of all ordinary pages."""
     if None not in calls:
         moments = [call.created_at for call in calls]
-        if all(at is not None and at.tzinfo is UTC for at in moments):
-            return [call.id for call in calls], moments, [at.toordinal() * 24 + at.hour for at in moments]
+        if None not in moments and {at.tzinfo for at in moments} == {UTC}:
+            first, last = hour_of(min(moments)), hour_of(max(moments))
+            same = [first] * len(calls) if first == last else None
+            return [call.id for call in calls], moments, same or list(map(hour_of, moments))
     ids: list[str] = []
     some: list[datetime | None] = []
     hours: list[int] = []

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
+import anyio
 import msgspec
 from anyio.streams.memory import MemoryObjectSendStream
 
@@ -341,7 +342,12 @@ class OpenWindow:
         batch = Batch(
             place.desk, dossier.key, rows, quarantined, dateless, details=dossier.details, owed=dossier.owing
         )
-        await self._shared.out.send(batch)
+        try:
+            self._shared.out.send_nowait(
+                batch
+            )  # most often there is room, and a turn of the loop costs as much
+        except anyio.WouldBlock:
+            await self._shared.out.send(batch)
 
     def _row_gaps(self) -> list[Gap]:
         count, window = self.kept.quarantined, self.stored.window

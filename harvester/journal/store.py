@@ -87,7 +87,8 @@ class Store:
         """Enter that a run sees to jobs; until it ends they have no outcome."""
         with self._transaction():
             self._db.executemany(
-                "UPDATE job SET run_id = ?, outcome = NULL WHERE id = ?", [(run_id, job_id) for job_id in job_ids]
+                "UPDATE job SET run_id = ?, outcome = NULL WHERE id = ?",
+                [(run_id, job_id) for job_id in job_ids],
             )
 
     def end_run(self, run_id: str, outcome: str, now: datetime) -> None:

@@ -13,6 +13,7 @@ from harvester.clock import Clock
 from harvester.errors import MalformedError, ProviderError, UsageError
 from harvester.fetch import Account, Fetcher
 from harvester.model import Agent, Listing, Origin, Problem, Request
+from harvester.providers.base import Provider
 from harvester.record import Record, utc
 
 NO_RUN = ""
@@ -74,10 +75,10 @@ class Asker:
     def __init__(
         self, account: Account, fetcher: Fetcher, clock: Clock, *, keep_raw: bool = True, at_once: int = 16
     ) -> None:
-        self.account = account
-        self.provider = account.provider
-        self.fetcher = fetcher
-        self.clock = clock
+        self.account: Account = account
+        self.provider: Provider = account.provider
+        self.fetcher: Fetcher = fetcher
+        self.clock: Clock = clock
         self.at_once: int = min(at_once, account.source.concurrency or at_once)
         self._keep_raw = keep_raw
 

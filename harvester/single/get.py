@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from functools import partial
 
 from harvester.errors import ProviderError, RejectedError
+from harvester.fetch import BROKEN_AFTER
 from harvester.lookup import each, list_agents
 from harvester.model import Agent
 
@@ -55,24 +57,23 @@ async def _known(asker: Asker, agent: Agent | None, call_id: str) -> Row:
 
 async def _found(asker: Asker, call_id: str) -> Row:
     """Ask agent by agent; one that fails does not hide what another has, but leaves the question open."""
-    asked, failed = 0, None
-
-    async def ask(agent: Agent) -> Row | ProviderError | None:
-        return await _if_there(asker, agent, call_id)
-
-    async with aclosing(_batches(asker)) as batches:
-        async for batch in batches:
+    asked, failed = 0, list[ProviderError]()
+    async with aclosing(_agents(asker)) as agents:
+        while batch := await _some(agents, min(AT_ONCE, asker.at_once)):
             asked += len(batch)
-            for answer in await each(batch, ask):
+            for answer in await each(batch, partial(_if_there, asker, call_id)):
                 if isinstance(answer, Row):
                     return answer
-                failed = failed or answer
-    if failed is not None:
-        raise failed
+                if answer is not None:
+                    failed.append(answer)
+            if len(failed) >= BROKEN_AFTER:
+                break
+    if failed:
+        raise failed[0]
     raise _none(asker, f"; agents asked: {asked}")
 
 
-async def _if_there(asker: Asker, agent: Agent, call_id: str) -> Row | ProviderError | None:
+async def _if_there(asker: Asker, call_id: str, agent: Agent) -> Row | ProviderError | None:
     """Return the call if this agent has it, an error if that is not known.
 
     Raises:
@@ -83,30 +84,26 @@ async def _if_there(asker: Asker, agent: Agent, call_id: str) -> Row | ProviderE
     except ProviderError as error:
         if error.is_gone or error.is_about_agent:
             return None
-        if not error.is_retryable or asker.account.given_up():
+        if not error.is_retryable:
             raise
         return error
 
 
-async def _batches(asker: Asker) -> AsyncGenerator[list[Agent], None]:
-    size, batch = min(AT_ONCE, asker.at_once), list[Agent]()
-    async with aclosing(_agents(asker)) as agents:
-        async for agent in agents:
-            batch.append(agent)
-            if len(batch) == size:
-                yield batch
-                batch = []
-    if batch:
-        yield batch
+async def _some(agents: AsyncGenerator[Agent, None], most: int) -> list[Agent]:
+    batch: list[Agent] = []
+    while len(batch) < most and (agent := await anext(agents, None)) is not None:
+        batch.append(agent)
+    return batch
 
 
 async def _agents(asker: Asker) -> AsyncGenerator[Agent, None]:
     if asker.account.source.agents is not None:
         for agent_id in asker.account.source.agents:
             yield Agent(agent_id)
-        return
-    async for agent in list_agents(asker.account, asker.fetcher):
-        yield agent
+    else:
+        async with aclosing(list_agents(asker.account, asker.fetcher)) as listed:
+            async for agent in listed:
+                yield agent
 
 
 def _none(asker: Asker, more: str = "") -> ProviderError:

@@ -11,7 +11,7 @@ from harvester.model import Agent, Cursor, Listing, Request
 
 from .asker import Answer, Asker, Row
 
-PASSES = 4
+PASSES = 8
 """How often a list is read whole whose rows are fewer than it says: one without an order shows others each time."""
 
 SPARE = 16
@@ -30,9 +30,17 @@ class Newest:
     """
 
     def __init__(self, count: int, is_wanted: Callable[[Row], bool] = lambda _row: True) -> None:
-        self.rows: list[Row] = []
         self._count = count
         self._is_wanted = is_wanted
+        self._rows: list[Row] = []
+        self._known: set[str] = set()
+        self._dated = 0
+
+    @property
+    def rows(self) -> list[Row]:
+        """The newest so far."""
+        self._settle()
+        return self._rows
 
     def empty(self) -> Newest:
         """Return one that wants the same and was shown nothing."""
@@ -40,18 +48,23 @@ class Newest:
 
     def take(self, rows: Iterable[Row]) -> None:
         """Look at more calls."""
-        known = {row.call.id for row in self.rows}
         for row in rows:
-            if row.call.id not in known and self._is_wanted(row):
-                known.add(row.call.id)
-                self.rows.append(row)
-        self.rows.sort(key=lambda row: row.at or _OLDEST, reverse=True)  # stable, also in reverse
-        del self.rows[self._count + SPARE :]
+            if row.call.id not in self._known and self._is_wanted(row):
+                self._known.add(row.call.id)
+                self._rows.append(row)
+                self._dated += row.at is not None
+        if len(self._rows) > 2 * (self._count + SPARE):
+            self._settle()  # now and then, so that what is too old does not pile up
 
     def is_full(self, since: datetime | None = None) -> bool:
         """Say whether there are as many as wanted that have a date, from `since` on."""
-        dated = [row.at for row in self.rows if row.at is not None]
-        return sum(at >= (since or _OLDEST) for at in dated) >= self._count
+        if since is None:
+            return self._dated >= self._count
+        return sum(row.at is not None and row.at >= since for row in self.rows) >= self._count
+
+    def _settle(self) -> None:
+        self._rows.sort(key=lambda row: row.at or _OLDEST, reverse=True)  # stable, also in reverse
+        del self._rows[self._count + SPARE :]
 
 
 class ListReader:
@@ -87,6 +100,7 @@ class ListReader:
         self._newest = newest
         self._agent = agent
         self._size = size
+        self._most = asker.provider.capabilities.max_page_size
         self._is_ordered = is_ordered
         self._last: datetime | None = None
         self._total: int | None = None
@@ -122,6 +136,11 @@ class ListReader:
             self._take(answer)
             if self._is_ordered and self._newest.is_full():
                 return True
+            if not self._is_ordered and self._size < self._most:
+                # All of it in pages of the few that are wanted would be many.
+                cursor, self._size = Cursor(0, self._most), self._most
+                met.clear()
+                continue
             # A page that brings nothing new is the end, whatever the server says.
             if not is_new or answer.listing.has_more is False:
                 return False

@@ -218,7 +218,10 @@ def _encode(query: tuple[tuple[str, str], ...]) -> str:
     """Encode a query; everything but unreserved characters is escaped, the `+` of a phone number too."""
     if not query:
         return ""
-    return "?" + "&".join(f"{name}={quote(value, safe='')}" for name, value in query)
+    return "?" + "&".join(
+        f"{name}={value if value.isascii() and value.isalnum() else quote(value, safe='')}"
+        for name, value in query
+    )
 
 
 def _redirected(url: URL, headers: Mapping[str, str]) -> URL:

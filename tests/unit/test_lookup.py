@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import anyio
 import pytest
+from msgspec.structs import replace
 
 from harvester.errors import AccessError, ProviderError, TransportError
 from harvester.fetch import Account, Fetcher
@@ -185,3 +186,13 @@ async def test_plan_of_a_list_without_a_total_does_not_guess() -> None:
     b = Bench(lambda _target, _request: reply([]))
     (row,) = await plan([b.account("s", "bimpe", agents=("a",), rates=(Rate(1, 1.0),))], b.fetcher, START)
     assert (row.calls, row.pages, row.requests, row.seconds) == (None, None, None, None)
+
+
+async def test_plan_counts_recordings_beside_the_requests() -> None:
+    """At most one a call, and the details they need with them; none where none are asked for."""
+    b = Bench(lambda _target, _request: page([], total=250))
+    pilot, voice = (b.account(name, name, agents=("a",)) for name in ("talkpilot", "agentvoice"))
+    for account in (pilot, voice):
+        account.source = replace(account.source, recordings=True)
+    rows = await plan([pilot, voice, b.account("plain", "talkpilot", agents=("a",))], b.fetcher, START)
+    assert [(row.requests, row.recordings) for row in rows] == [(253, 250), (3, 250), (3, 0)]

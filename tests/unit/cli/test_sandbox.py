@@ -37,10 +37,10 @@ def test_wrong_document_is_a_usage_error(document: dict[str, object]) -> None:
 
 
 def test_printed_config_is_one_without_variables() -> None:
-    """What is printed can be used as it is: all four providers, without limit, details where the list has them."""
+    """What is printed can be used as it is: all four providers, without limit, details where there are any."""
     config = load_config(config_text(URLS, Path('/a "b"/out')), folder=Path("/x"), environ={}, now=NOW)
     assert [source.base_url for source in config.sources] == list(URLS.values())
     assert all(source.rates == () for source in config.sources)
-    assert [bool(source.details) for source in config.sources] == [False, True, False, False]
+    assert [bool(source.details) for source in config.sources] == [False, True, True, True]
     assert config.output.path == Path('/a "b"/out')
     assert config.notices == ()

@@ -7,8 +7,8 @@ import pytest
 
 from harvester.errors import MalformedError
 from harvester.job.ids import hour_of
-from harvester.job.shape import Page, Shaper
-from harvester.journal import DATELESS, NAMELESS
+from harvester.job.shape import Extra, Page, Shaper
+from harvester.journal import DATELESS, NAMELESS, KeptRecording
 from harvester.model import NativeRows, Shape
 from harvester.providers import get_provider
 from harvester.record import Record
@@ -112,3 +112,84 @@ def test_agents_of_rows_are_told() -> None:
     """Which agent each row names, none where it is no call or names none."""
     one = shaper()
     assert one.agents(one.read(BODY)) == ["a1", None, None, None, None]
+
+
+# What was fetched beside the list.
+
+PILOT = b"""{"data": [
+ {"id": "c1", "created_at": "2026-03-01T00:30:00Z", "agent_id": "a1"},
+ {"id": "c2", "created_at": "2026-03-01T00:40:00Z"},
+ {"no": "id"}
+]}"""
+DETAIL = b"""{"id": "c1", "agent_id": "a1", "duration": "x",
+ "transcript": "[{\\\"role\\\": \\\"user\\\", \\\"text\\\": \\\"Hi\\\"}]"}"""
+SOUND = KeptRecording("recordings/sales/2026-03-01/c1.mp3", 7, "aa")
+
+
+def enriched(shape: Shape, *, keep_raw: bool = True) -> tuple[Shaper, Page, dict[int, Extra]]:
+    one = shaper(shape, "talkpilot", keep_raw=keep_raw)
+    return one, one.read(PILOT), {0: Extra(one.read_detail(DETAIL, "c1", T0), SOUND), 1: Extra()}
+
+
+def rows_with(one: Shaper, page: Page, new: range, extras: dict[int, Extra]) -> list[object]:
+    found = one.rows(page, new, agent_id="a9", agent_name=None, fetched_at=T0, extras=extras)
+    return [row for part in found for row in ([part] if isinstance(part, NativeRows) else part)]
+
+
+@pytest.mark.parametrize("keep_raw", [True, False])
+def test_detail_stands_for_the_row_of_the_list(keep_raw: bool) -> None:
+    """`raw` is the detail, `raw_list` the row; a row without a detail has no `raw_list`; the recording is told."""
+    one, page, extras = enriched("unified", keep_raw=keep_raw)
+    first, second = rows_with(one, page, range(3), extras)
+    assert isinstance(first, Record)
+    assert isinstance(second, Record)
+    assert (first.raw == DETAIL.decode(), first.raw_list is not None) == (keep_raw, keep_raw)
+    assert [(turn.role, turn.text) for turn in first.transcript or ()] == [("user", "Hi")]
+    assert (first.recording_path, first.recording_bytes, first.recording_sha256) == (SOUND.path, 7, "aa")
+    assert (second.raw is not None, second.raw_list, second.recording_path) == (keep_raw, None, None)
+
+
+def test_native_detail_is_byte_for_byte_with_its_path() -> None:
+    """Also where rows that name their agent stand beside rows that do not."""
+    one, page, extras = enriched("native")
+    bare, named = rows_with(one, page, range(3), extras)
+    assert isinstance(bare, NativeRows)
+    assert isinstance(named, NativeRows)
+    assert [bytes(row) for row in named.rows] == [DETAIL]
+    assert (bare.agent_id, bare.recording_paths, named.recording_paths) == ("a9", [None], [SOUND.path])
+
+
+@pytest.mark.parametrize("shape", ["unified", "native"])
+def test_nothing_new_with_something_fetched_is_nothing_to_write(shape: Shape) -> None:
+    """As of a row that was written before its recording came."""
+    one, page, extras = enriched(shape)
+    for new in (range(0), range(2, 3)):
+        assert rows_with(one, page, new, extras) == []
+
+
+def test_detail_of_another_call_is_refused() -> None:
+    """Whoever answers with another call has not answered."""
+    for body in (DETAIL, b'{"id": null}', b"[]"):
+        with pytest.raises(MalformedError):
+            shaper(provider="talkpilot").read_detail(body, "c9", T0)
+
+
+def test_row_that_is_no_call_cannot_be_read_again() -> None:
+    """A single row of the journal is a page of its own, if it is a call."""
+    page = shaper().read_row(b'{"id": "c1"}')
+    assert (page.ids, page.hours, len(page.listing.rows)) == (["c1"], [DATELESS], 1)
+    with pytest.raises(ValueError, match="no row of a list"):
+        shaper().read_row(b'{"no": "id"}')
+
+
+def test_misfits_of_details_are_named() -> None:
+    """Each value of a detail that does not fit has its line, of rows that are written alone."""
+    one, page, extras = enriched("unified")
+    (line,) = one.misfits(page, range(3), extras, agent_id="a9")
+    assert (line.endpoint, line.call_id, line.field, line.raw) == (
+        "get call",
+        "c1",
+        "duration",
+        DETAIL.decode(),
+    )
+    assert one.misfits(page, [1, 2], extras, agent_id="a9") == []

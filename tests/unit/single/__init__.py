@@ -1,0 +1,1 @@
+"""Tests of single calls; a package so that they share `desk`."""

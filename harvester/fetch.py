@@ -46,10 +46,14 @@ class Account:
         self.bytes_in += len(response.body)
         self.budget.earn()
 
-    def given_up(self) -> bool:
-        """Count a request that was given up; True where the source as a whole is to be."""
+    def given_up(self, *, is_one_call: bool = False) -> bool:
+        """Count a request that was given up; True where the source as a whole is to be.
+
+        Args:
+            is_one_call: It asked for a single call, which may be what is wrong.
+        """
         self._given_up += 1
-        return not self._has_answered or self._given_up >= BROKEN_AFTER
+        return self._given_up >= BROKEN_AFTER or not (self._has_answered or is_one_call)
 
 
 class Fetcher:

@@ -156,9 +156,9 @@ class Lane:
         begun, added = await self._windows.left(agents, lined_up)
         for window in begun:
             if kept := await self._shared.journal.run(Store.answers, window.id):
-                self._restored[window.id] = await self._restore(window, kept)
+                await self._restore(window, kept)
             window.state = "open"
-        self._todo.extend([*begun, *added])
+        self._todo.extend(window for window in (*begun, *added) if window.id not in self._open)
 
     # What to ask next.
 
@@ -279,16 +279,22 @@ class Lane:
         self._open[stored.id] = opened
         return opened
 
-    async def _restore(self, stored: StoredWindow, kept: Sequence[KeptAnswer]) -> OpenWindow:
+    async def _restore(self, stored: StoredWindow, kept: Sequence[KeptAnswer]) -> None:
+        """Take up what an earlier run left of a window."""
         opened, written = self._opened(stored), stored.counts.written
         if stored.state == "owed":
             await opened.restore_owed(kept)
         else:
             await opened.restore(kept)
+        self.written += opened.kept.written - written
+        if opened.walk.is_skipped:
+            self._open[stored.id] = opened  # nothing of it is to be walked
+        else:
+            self._restored[stored.id] = opened
         for dossier in opened.owed:
             await self.enricher.take(dossier, is_resumed=True)
-        self.written += opened.kept.written - written
-        return opened
+            await self._finish(None if dossier.left else dossier)
+        await self._end_if_done(opened)
 
     def _opened(self, stored: StoredWindow) -> OpenWindow:
         source, window = self.account.source, stored.window
@@ -394,7 +400,7 @@ class Lane:
         _log.warning("given up: %s", error, extra={"source": self.account.source.name})
         if errand.opened is None:
             self._lose_agents(error)
-        elif not error.is_about_agent and self._is_down(error):
+        elif not error.is_about_agent and self._is_down(errand, error):
             self._break(error)
         elif errand.task is not None:
             await self._finish(await self.enricher.lose(errand.task, error, self._shared.clock.now()))
@@ -405,9 +411,11 @@ class Lane:
             errand.opened.walk.lose(errand.ask, str(error))
             await self._end_if_done(errand.opened)
 
-    def _is_down(self, error: ProviderError) -> bool:
+    def _is_down(self, errand: Errand, error: ProviderError) -> bool:
         """Count a request that was given up; True where it ends the source: its key is refused, or it is down."""
-        return isinstance(error, AccessError) or (error.is_retryable and self.account.given_up())
+        if isinstance(error, AccessError):
+            return True
+        return error.is_retryable and self.account.given_up(is_one_call=errand.task is not None)
 
     def _break(self, error: ProviderError) -> None:
         """End the source: the rest of it is one gap, and the windows stay open for the next run."""

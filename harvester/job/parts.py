@@ -289,14 +289,14 @@ class Parts:
     def _cut(self, part: Part, total: int, gaps: list[Gap] | None = None) -> bool:
         """Begin to walk a stretch in parts; return whether it can be cut at all."""
         stretch = self._stretches[part]
-        begin, end = stretch.begin, stretch.end
-        if self._cuts_at is None or stretch.depth >= MAX_DEPTH or begin is None or end is None:
+        begin, end, cuts_at = stretch.begin, stretch.end, self._cuts_at
+        if cuts_at is None or stretch.depth >= MAX_DEPTH or begin is None or end is None:
             return False
         wanted = -(-total // min(self._part_calls, self._most)) if self._knows_first else MAX_CUTS
         count = min(max(wanted, 2), MAX_CUTS)
         window = self._whole.window
         bounds = (part.since or window.since, part.until or window.until)
-        cuts = [at for at in _cuts(begin, end, count, self._cuts_at) if _is_between(at, *bounds)]
+        cuts = [at for at in _cuts(begin, end, count, cuts_at) if _is_between(at, *bounds)]
         if not cuts:
             return False
         ends = zip([part.since, *cuts], [*cuts, part.until], strict=True)

@@ -37,6 +37,15 @@ async def careful(config: harvester.Config) -> None:
         raise
 
 
+async def single(config: harvester.Config) -> harvester.Record:
+    async with harvester.Harvester(config) as h:
+        calls: list[harvester.Call] = await h.latest("sales", count=3, agent_id="51d0", phone="+15550100")
+        call: harvester.Call = await h.get("sales", calls[0].record.call_id)
+    raw: bytes = call.raw
+    assert raw
+    return call.record
+
+
 def by_hand() -> harvester.Config:
     source = harvester.Source(
         name="sales",

@@ -228,9 +228,7 @@ async def test_row_is_held_back_for_its_detail_and_not_for_its_recording(tmp_pat
     ("status", "is_final"),
     [
         (404, True),
-        pytest.param(
-            500, False, marks=pytest.mark.xfail(reason="one call that fails ends the source", strict=True)
-        ),
+        (500, False),
     ],
 )
 async def test_detail_that_is_lost_while_a_recording_is_owed(

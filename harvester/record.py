@@ -20,7 +20,7 @@ Direction = Literal["inbound", "outbound"]
 Moment = Annotated[datetime, Meta(tz=True)]
 
 
-class Turn(msgspec.Struct, kw_only=True):
+class Turn(msgspec.Struct, kw_only=True, gc=False):
     """One turn of a transcript; `role` is `agent`, `user`, `system`, `tool` or null."""
 
     role: str | None = None
@@ -29,7 +29,7 @@ class Turn(msgspec.Struct, kw_only=True):
     offset_s: float | None = None
 
 
-class Record(msgspec.Struct, kw_only=True):
+class Record(msgspec.Struct, kw_only=True, gc=False):
     """A call in the unified shape; its key is (`source`, `call_id`). Absent values are null, never guessed."""
 
     provider: Annotated[str, Meta(description="the platform")]

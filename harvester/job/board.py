@@ -34,6 +34,7 @@ class Board:
         self._latest: dict[Lane, int] = {}
         self._state: dict[Lane, str] = {}
         self._changed = anyio.Event()
+        self._is_awaited = False
         self._turn = anyio.Lock()
         self._is_stopped = False
 
@@ -75,6 +76,7 @@ class Board:
             while not self.is_done:
                 if (taken := await self._take()) is not None:
                     return taken
+                self._is_awaited = True
                 await self._clock.wait(self._changed, self._due_in_s())
         return None
 
@@ -141,5 +143,7 @@ class Board:
         return max(self._waiting[0][0] - self._clock.monotonic(), 0.0) if self._waiting else None
 
     def _wake(self) -> None:
-        self._changed.set()
-        self._changed = anyio.Event()
+        if self._is_awaited:  # an event for each answer would cost more than all else here
+            self._is_awaited = False
+            self._changed.set()
+            self._changed = anyio.Event()

@@ -188,7 +188,8 @@ class Sieve:
         count, number = len(page.ids), self._base + pass_number
         if agents is None and self._is_all_new(page, buckets):
             if len(buckets) == 1:
-                next(iter(buckets.values())).update(dict.fromkeys(page.ids, number))
+                (bucket,) = buckets.values()
+                bucket.update(dict.fromkeys(page.ids, number))
             else:
                 for call_id, hour in zip(page.ids, page.hours, strict=True):
                     buckets[hour][call_id] = number

@@ -5,7 +5,7 @@ Moments are whole microseconds since 1970, UTC. `since` is NULL for "all before"
 there until its row is in one; `message` says why there is none for good. A recording is of a source, of all its jobs.
 """
 
-VERSION = "2"
+VERSION = "3"
 """Another version is refused, never converted in silence."""
 
 SCHEMA = """
@@ -39,11 +39,16 @@ CREATE TABLE spent (source TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (sour
 CREATE TABLE pause (source TEXT PRIMARY KEY, until INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE answer (
     window_id INTEGER NOT NULL, pass INTEGER NOT NULL, page INTEGER NOT NULL, size INTEGER NOT NULL,
-    is_probe INTEGER NOT NULL, part TEXT NOT NULL, job_id INTEGER NOT NULL, digest BLOB NOT NULL,
+    is_probe INTEGER NOT NULL, part TEXT NOT NULL, job_id INTEGER NOT NULL,
+    digest INTEGER NOT NULL, nth INTEGER NOT NULL,
     file INTEGER, offset INTEGER, length INTEGER, start INTEGER, bytes INTEGER,
     PRIMARY KEY (window_id, pass, page, size, is_probe, part)
 ) WITHOUT ROWID;
 CREATE INDEX answer_in_file ON answer (file) WHERE file IS NOT NULL;
+CREATE TABLE digest (
+    id INTEGER PRIMARY KEY, window_id INTEGER NOT NULL, job_id INTEGER NOT NULL, packed BLOB NOT NULL
+);
+CREATE INDEX digest_of_window ON digest (window_id);
 CREATE TABLE detail (
     window_id INTEGER NOT NULL, call_id TEXT NOT NULL, job_id INTEGER NOT NULL, at INTEGER NOT NULL,
     message TEXT NOT NULL, file INTEGER, offset INTEGER, length INTEGER, start INTEGER, bytes INTEGER,

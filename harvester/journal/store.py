@@ -8,12 +8,12 @@ from datetime import datetime
 from pathlib import Path
 
 import msgspec
-import zstandard
 
 from harvester.model import Agent, Gap, Segment, Window
 
 from .answers import Bodies
 from .database import Transaction, open_database, open_scratch
+from .digests import Digests
 from .nouns import (
     AnswerKey,
     Commit,
@@ -58,7 +58,7 @@ class Store:
         except BaseException:
             self._db.close()
             raise
-        self._compressor = zstandard.ZstdCompressor(level=1)
+        self._digests = Digests(self._db)
 
     def close(self) -> None:
         """Close the database; what only this run needed goes."""
@@ -150,7 +150,7 @@ class Store:
         return [aside if state == "aside" else path for path, aside, state in rows]
 
     def _delete_job(self, job_id: int) -> None:
-        for table in ("agent", "window", "segment", "answer", "detail", "dateless"):
+        for table in ("agent", "window", "segment", "answer", "digest", "detail", "dateless"):
             self._db.execute(f"DELETE FROM {table} WHERE job_id = ?", (job_id,))  # noqa: S608 - our own names
         self._db.execute("DELETE FROM job WHERE id = ?", (job_id,))
 
@@ -257,6 +257,7 @@ class Store:
         )
         if ended.state == "complete":
             self._db.execute("DELETE FROM answer WHERE window_id = ?", (ended.id,))
+            self._digests.forget(ended.id)
             self._db.execute("DELETE FROM detail WHERE window_id = ?", (ended.id,))
         self._scratch.execute("DELETE FROM spilled WHERE window_id = ?", (ended.id,))
 
@@ -270,11 +271,14 @@ class Store:
     def _keep(self, answers: Sequence[NewAnswer], details: Sequence[NewDetail] = ()) -> None:
         bodies = [(answer.job_id, b"" if answer.key.is_probe else answer.body) for answer in answers]
         places = self._append([*bodies, *((detail.job_id, detail.body) for detail in details)])
+        digests = self._digests.keep(
+            [(answer.job_id, answer.key.window_id, answer.digest) for answer in answers]
+        )
         self._db.executemany(
-            "INSERT OR REPLACE INTO answer VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO answer VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
-                (*msgspec.structs.astuple(answer.key), answer.job_id, self._pack(answer.digest), *place)
-                for answer, place in zip(answers, places[: len(answers)], strict=True)
+                (*msgspec.structs.astuple(answer.key), answer.job_id, *digest, *place)
+                for answer, digest, place in zip(answers, digests, places[: len(answers)], strict=True)
             ],
         )
         self._db.executemany(
@@ -296,9 +300,6 @@ class Store:
                     places[at] = place
         return places
 
-    def _pack(self, digest: Digest) -> bytes:
-        return self._compressor.compress(msgspec.msgpack.encode(digest))
-
     def answers(self, window_id: int) -> list[KeptAnswer]:
         """Return which answers of a window are kept, by pass and page."""
         rows = self._db.execute(
@@ -316,12 +317,12 @@ class Store:
 
     def digest(self, key: AnswerKey) -> Digest:
         """Return the digest of an answer that is kept."""
-        (packed,) = self._db.execute(
-            "SELECT digest FROM answer"
+        place = self._db.execute(
+            "SELECT digest, nth FROM answer"
             " WHERE window_id = ? AND pass = ? AND page = ? AND size = ? AND is_probe = ? AND part = ?",
             msgspec.structs.astuple(key),
         ).fetchone()
-        return msgspec.msgpack.decode(zstandard.decompress(packed), type=Digest)
+        return self._digests.read(*place)
 
     def body(self, place: tuple[int, int, int, int, int]) -> bytes:
         """Return the body of an answer or a detail.

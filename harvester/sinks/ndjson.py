@@ -215,13 +215,14 @@ def native_lines(page: NativeRows) -> bytes:
     Raises:
         ValueError: A row is no object where a member is to be added; its index is in `args[1]`.
     """
-    count = len(page.rows)
-    text = b"\n".join([b"", *page.rows, b""])
-    is_plain = text.count(b"\n") == count + 1 and b"\r" not in text
     if page.recording_paths is not None:
         return b"".join(_with_paths(page))
+    text = b"".join(page.rows)
+    is_plain = b"\n" not in text and b"\r" not in text
     if page.agent_id is None:
-        return text[1:] if is_plain else b"".join([_line(row) + b"\n" for row in page.rows])
+        if is_plain:
+            return b"\n".join([*page.rows, b""])
+        return b"".join([_line(row) + b"\n" for row in page.rows])
     member = b'"_agent_id":' + msgspec.json.encode(page.agent_id)
     rows = list(map(bytes, page.rows))
     # A row that opens so has a member already, and the new one stands before the `}` that ends it.

@@ -166,7 +166,7 @@ async def test_digest_that_is_damaged_is_translated(tmp_path: Path) -> None:
     await journal.keep(NewAnswer(job_id, key, DIGEST, b"body"))
     await journal.flush()
     with sqlite3.connect(tmp_path / "_harvester" / "journal.db") as db:
-        db.execute("UPDATE answer SET digest = x'00'")
+        db.execute("UPDATE digest SET packed = x'00'")
     db.close()
     with pytest.raises(JournalError, match="damaged"):
         await journal.run(Store.digest, key)

@@ -1,0 +1,77 @@
+"""What walks need of answers, without their bodies: kept until a window is complete, many in a piece.
+
+One by one they would cost more than all else the journal does: a blob of its own is compressed, written, moved when
+its row changes and written once more by the checkpoint.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import OrderedDict
+from collections.abc import Sequence
+
+import msgspec
+import zstandard
+
+from .nouns import Digest
+
+PIECE = 256
+"""Digests in a piece at most: what reading one of them costs."""
+
+PIECES_HELD = 4
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(list[Digest]).decode
+
+
+class Digests:
+    """The digests of an output's open windows.
+
+    Args:
+        db: The journal's database.
+    """
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        self._compressor = zstandard.ZstdCompressor(level=1)
+        self._held: OrderedDict[int, list[Digest]] = OrderedDict()
+
+    def keep(self, digests: Sequence[tuple[int, int, Digest]]) -> list[tuple[int, int]]:
+        """Enter digests, each of a job and a window, in the transaction that is open.
+
+        Returns:
+            Of each, in their order, its piece and its place in that.
+        """
+        places: list[tuple[int, int]] = [(0, 0)] * len(digests)
+        by_window: dict[tuple[int, int], list[int]] = {}
+        for at, (job_id, window_id, _) in enumerate(digests):
+            by_window.setdefault((job_id, window_id), []).append(at)
+        for (job_id, window_id), found in by_window.items():
+            for begin in range(0, len(found), PIECE):
+                some = found[begin : begin + PIECE]
+                piece = self._enter(job_id, window_id, [digests[at][2] for at in some])
+                for nth, at in enumerate(some):
+                    places[at] = (piece, nth)
+        return places
+
+    def _enter(self, job_id: int, window_id: int, digests: list[Digest]) -> int:
+        packed = self._compressor.compress(_encode(digests))
+        cursor = self._db.execute(
+            "INSERT INTO digest (window_id, job_id, packed) VALUES (?, ?, ?)", (window_id, job_id, packed)
+        )
+        assert cursor.lastrowid is not None
+        return cursor.lastrowid
+
+    def read(self, piece: int, nth: int) -> Digest:
+        """Return a digest."""
+        if piece not in self._held:
+            (packed,) = self._db.execute("SELECT packed FROM digest WHERE id = ?", (piece,)).fetchone()
+            self._held[piece] = _decode(zstandard.decompress(packed))
+            if len(self._held) > PIECES_HELD:
+                self._held.popitem(last=False)
+        self._held.move_to_end(piece)
+        return self._held[piece][nth]
+
+    def forget(self, window_id: int) -> None:
+        """Drop those of a window, in the transaction that is open."""
+        self._db.execute("DELETE FROM digest WHERE window_id = ?", (window_id,))

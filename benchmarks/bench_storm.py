@@ -76,38 +76,21 @@ def main(arguments: Sequence[str]) -> int:
                     print(f"{provider}, {case}: {error}", file=sys.stderr)
                     return 1
     print(_table(found))
-    print(
-        json.dumps(
-            {name: {case: asdict(each) for case, each in told.items()} for name, told in found.items()}
-        )
-    )
+    plain = {name: {case: asdict(each) for case, each in told.items()} for name, told in found.items()}
+    print(json.dumps(plain))
     return 0
 
 
 def _run(provider: str, case: str, calls: int, number: int, told: Told) -> None:
     faults = {"rates": CASES[case], "hang_s": 10 * READ_S}
-    sandbox = {
-        "calls": calls,
-        "seed": number,
-        "latency_s": LATENCY_S,
-        "quirks": {"clamp": PAGE},
-        "faults": faults,
-    }
+    account = {"calls": calls, "seed": number, "quirks": {"clamp": PAGE}}
+    sandbox = {**account, "latency_s": LATENCY_S, "faults": faults}
     with open_sandbox(sandbox) as url, tempfile.TemporaryDirectory(prefix="harvester-storm-") as name:
         folder = Path(name)
         config, report = folder / "harvester.toml", folder / "report.json"
         config.write_text(_config(provider, f"{url}/{provider}"))
-        command = [
-            sys.executable,
-            "-m",
-            "harvester",
-            "export",
-            "--config",
-            str(config),
-            "--report",
-            str(report),
-        ]
-        measured = run_measured(command, folder / "run.log")
+        options = ["--config", str(config), "--report", str(report)]
+        measured = run_measured([sys.executable, "-m", "harvester", "export", *options], folder / "run.log")
         written = json.loads(report.read_bytes())["totals"]["written"]
         tally = _tally(url, provider)
     lacking = calls - written

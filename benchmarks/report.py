@@ -209,7 +209,7 @@ def _shortened(commit: str | None) -> str:
 def _measured_on(facts: Mapping[str, Any]) -> str:
     machine, versions = facts["machine"], facts["versions"]
     peers = {name: version for found in facts.get("peers", {}).values() for name, version in found.items()}
-    told = ", ".join(f"{name} {version}" for name, version in sorted({**peers}.items()))
+    told = ", ".join(f"{name} {version}" for name, version in sorted(peers.items()))
     return (
         f"Measured on {facts['started_at'][:10]} at commit {_shortened(facts['commit'])}: {machine['cpu']}, "
         f"{machine['cores']} cores, {machine['memory_gb']} GB, {machine['system']}, Python {versions['python']}, "

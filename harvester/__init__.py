@@ -52,6 +52,8 @@ if TYPE_CHECKING:
     )
     from harvester.job.report import Report, SourceProgress, SourceReport
     from harvester.job.run import Answered
+    from harvester.job.write import Limits
+    from harvester.journal import Journal
     from harvester.lookup import AgentRow, CheckRow, PlanRow
     from harvester.model import (
         Gap,
@@ -103,6 +105,8 @@ _HOMES = {
         "SourceReport",
     ),
     "harvester.job.run": ("Answered",),
+    "harvester.job.write": ("Limits",),
+    "harvester.journal": ("Journal",),
     "harvester.lookup": (
         "AgentRow",
         "CheckRow",
@@ -154,7 +158,9 @@ __all__ = [
     "Harvester",
     "HarvesterError",
     "HeldError",
+    "Journal",
     "JournalError",
+    "Limits",
     "Link",
     "MalformedError",
     "Output",

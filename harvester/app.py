@@ -404,7 +404,9 @@ class Harvester:
         total = totals(sources)
         total.damaged = sum(lane.damaged for lane in lanes)
         total.recordings = sum(lane.enricher.fetched for lane in lanes)
-        total.bytes_in = sum(lane.account.bytes_in for lane in lanes)
+        total.bytes_in = sum(lane.account.bytes_in + lane.enricher.counts.bytes_in for lane in lanes)
+        total.retries += sum(lane.enricher.counts.retries for lane in lanes)
+        total.throttled += sum(lane.enricher.counts.throttled for lane in lanes)
         is_interrupted = any(source.outcome == "interrupted" for source in sources)
         return Report(
             run_id=run_id,

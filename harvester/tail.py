@@ -78,7 +78,8 @@ async def open_tail(
 
     Raises:
         UnsupportedError: The provider has no conversations; nothing was sent.
-        ProviderError: From the iterator: the ticket was refused, or no first one was to be had.
+        ProviderError: From the iterator: the ticket was refused, no first one was to be had, or too many streams were
+            refused one after another.
     """
     source = account.source
     if source.provider not in STREAMING:

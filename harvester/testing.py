@@ -297,12 +297,15 @@ class MemoryOutput:
         return [row for row in self._rows(f"calls/{source}/") if isinstance(row, Record)]
 
     def native(self, source: str) -> list[dict[str, Any]]:
-        """Return the native rows of a source that are visible, decoded; the agent that was added is `_agent_id`."""
+        """Return the native rows of a source that are visible, decoded, with what is added: `_agent_id` and the like."""
         found: list[dict[str, Any]] = []
         for page in self._rows(f"calls/{source}/"):
             assert isinstance(page, NativeRows)
-            added = {} if page.agent_id is None else {"_agent_id": page.agent_id}
-            found += [msgspec.json.decode(row, type=dict[str, Any]) | added for row in page.rows]
+            paths = page.recording_paths or [None] * len(page.rows)
+            for row, path in zip(page.rows, paths, strict=True):
+                added = {"_agent_id": page.agent_id, "_recording_path": path}
+                known = {name: value for name, value in added.items() if value is not None}
+                found.append(msgspec.json.decode(row, type=dict[str, Any]) | known)
         return found
 
     def quarantined(self, source: str) -> list[Quarantined]:

@@ -14,7 +14,7 @@ from typing import Protocol
 import msgspec
 
 from harvester.errors import JournalError, OutputError
-from harvester.journal import FOLDER, Job, Store, StoredWindow, holder_of, open_read_only
+from harvester.journal import FOLDER, Job, KeptRecording, Store, StoredWindow, holder_of, open_read_only
 from harvester.journal.extras import all_recordings, entered_recordings
 from harvester.model import Segment
 from harvester.sinks.readback import UnreadableError, read_keys
@@ -182,7 +182,7 @@ class Hashes:
 def verify(root: Path, sources: Sequence[str]) -> Verified:
     """Check the files of sources against the journal: that they are there, their sizes, hashes, rows and doubles.
 
-    Recordings are checked like segments, but for what is in them.
+    Recordings are checked like segments, but for what is in them. Files that the journal does not know are findings.
 
     Memory: 8 bytes a call of one source, for a hash of its id.
 
@@ -200,12 +200,7 @@ def verify(root: Path, sources: Sequence[str]) -> Verified:
     known |= {kept.path for name in sources for kept in recordings[name]}
     try:
         findings = [finding for name in sources for finding in _source_findings(root, segments[name])]
-        findings += [
-            Finding(source=name, path=kept.path, problem=problem)
-            for name in sources
-            for kept in recordings[name]
-            if (problem := _problem(root, kept)) is not None
-        ]
+        findings += [one for name in sources for one in _recording_findings(root, name, recordings[name])]
         findings += _strangers(root, sources, known)
     except OSError as error:
         raise OutputError(
@@ -232,6 +227,12 @@ def _source_findings(root: Path, segments: Sequence[Segment]) -> Iterator[Findin
         else:
             yield Finding(source=segment.source, path=segment.path, problem=problem)
     yield from _doubles(root, readable, hashes)
+
+
+def _recording_findings(root: Path, source: str, recordings: Sequence[KeptRecording]) -> Iterator[Finding]:
+    for kept in recordings:
+        if (problem := _problem(root, kept)) is not None:
+            yield Finding(source=source, path=kept.path, problem=problem)
 
 
 class _File(Protocol):

@@ -15,6 +15,7 @@ from anyio.abc import TaskStatus
 
 from harvester.config import Config
 
+from .calls import SourceName
 from .engine import open_harvester
 from .options import BaseUrl, ConfigFile, Credential, LogFormat, LogName, Provider, Quiet, Verbose
 from .session import run_async
@@ -34,7 +35,6 @@ _FULL_S = 0.02
 _PIECE_BYTES: int = getattr(select, "PIPE_BUF", 512)
 _WRITABLE: int = getattr(select, "POLLOUT", 4)
 
-SourceName = Annotated[str, typer.Argument(metavar="SOURCE", help="The source, as the config names it.")]
 ConversationId = Annotated[str, typer.Argument(metavar="CONVERSATION_ID", help="The conversation.")]
 AgentId = Annotated[str, typer.Option("--agent", metavar="ID", help="The agent that leads it.")]
 After = Annotated[

@@ -12,38 +12,34 @@ is held back for its detail, never for its recording, and the next run asks agai
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
 import anyio.to_thread
 import msgspec
 
 from harvester.errors import ProviderError, RecordingError
 from harvester.fetch import Account, Fetcher
-from harvester.journal import AnswerKey, Digest, Journal, KeptDetail, KeptRecording, NewAnswer, NewDetail
+from harvester.journal import Journal, KeptDetail, KeptRecording, NewDetail
 from harvester.journal.extras import details, enter_recording, published_recordings, recordings
 from harvester.model import Gap, Request
 from harvester.recordings import Counts, RecordingFetcher
 from harvester.sinks.audio import Recordings
 
-from .shape import Detail, Extra, Page, Shaper
-
-if TYPE_CHECKING:
-    from .window import OpenWindow
+from .dossier import Dossier, Owed, RecordingTask, Task, owed_answer
+from .shape import Detail, Shaper
 
 PLACES = 8
 """Recordings of one source that are fetched at a time."""
 
 ALL_PLACES = 64
-"""Recordings of all sources that are."""
+"""Recordings of all sources that are; one of each source at least."""
 
 MAX_WAITING_BYTES = 64 * 1024 * 1024
 MAX_WAITING_PAGES = 256
 """Of dossiers: beyond this the lists wait, for memory does not grow with slow storage."""
-
-Owed = Literal["detail", "recording"]
 
 
 class Media(msgspec.Struct, frozen=True):
@@ -52,52 +48,6 @@ class Media(msgspec.Struct, frozen=True):
     fetcher: RecordingFetcher
     place: Recordings
     asker: Fetcher
-
-
-class Dossier(msgspec.Struct, eq=False):
-    """A page and what its new rows have so far; `left` counts what is still to come.
-
-    `owed` says that it is a single row of an earlier run, and for what it is asked for again.
-    """
-
-    opened: OpenWindow
-    key: AnswerKey
-    page: Page
-    new: Sequence[int]
-    received_at: datetime
-    owed: Owed | None = None
-    left: int = 0
-    size: int = 0
-    is_waiting: bool = False
-    extras: dict[int, Extra] = {}
-    gaps: list[Gap] = []
-    details: list[str] = []
-    held_back: set[int] = set()
-    owing: list[NewAnswer] = []
-
-    def beside(self, index: int) -> Extra:
-        """Return what there is beside a row."""
-        return self.extras.setdefault(index, Extra())
-
-
-class Task(msgspec.Struct, eq=False):
-    """A row's detail that is to be asked for; with a place for the recording it links, if that is wanted."""
-
-    dossier: Dossier
-    index: int
-    has_place: bool = False
-
-    @property
-    def call_id(self) -> str:
-        """The call."""
-        return self.dossier.page.ids[self.index]
-
-
-class Job(msgspec.Struct, eq=False):
-    """A recording that is to be fetched; it has a place. Without a link there is nothing left to fetch."""
-
-    task: Task
-    link: str
 
 
 class Enricher:
@@ -137,7 +87,7 @@ class Enricher:
         self._wants_details = self._by_request and (bool(source.details) or source.recordings)
         self._links = capabilities.recordings if source.recordings else "none"
         self._tasks: deque[Task] = deque()
-        self._ready: deque[Job] = deque()
+        self._ready: deque[RecordingTask] = deque()
         self._pages = 0
         self._bytes = 0
 
@@ -181,7 +131,7 @@ class Enricher:
             self._line_up(Task(dossier, index), calls[index], known.get(call_id))
         if dossier.owed is not None and not dossier.left:  # it came before the last run was cut short
             dossier.left = 1
-            self._ready.append(Job(Task(dossier, 0), ""))
+            self._ready.append(RecordingTask(Task(dossier, 0), ""))
         if dossier.left:
             dossier.is_waiting = True
             self._pages += 1
@@ -229,7 +179,7 @@ class Enricher:
             task.dossier.left += 1
             # With its place behind one that waits for a place, neither would ever go on.
             line_up = self._ready.appendleft if task.has_place else self._ready.append
-            line_up(Job(task, link))
+            line_up(RecordingTask(task, link))
 
     def _have(self, task: Task, detail: Detail, size: int) -> None:
         task.dossier.beside(task.index).detail = detail
@@ -314,7 +264,7 @@ class Enricher:
 
     # Recordings.
 
-    def next_recording(self) -> Job | None:
+    def next_recording(self) -> RecordingTask | None:
         """Return the next recording to fetch; whoever gets it calls `record`."""
         if not self._ready:
             return None
@@ -326,21 +276,21 @@ class Enricher:
         self.running += 1
         return self._ready.popleft()
 
-    async def fetch(self, job: Job) -> KeptRecording | ProviderError | None:
+    async def fetch(self, due: RecordingTask) -> KeptRecording | ProviderError | None:
         """Fetch a recording and put it in place, or return why it is not there; None where none is to be fetched.
 
         Raises:
             OutputError: It cannot be written.
         """
-        if not job.link:
+        if not due.link:
             return None
         assert self._media is not None
-        task, name = job.task, self._account.source.name
+        task, name = due.task, self._account.source.name
         created_at = task.dossier.page.moments[task.index]
         try:
             async with self._media.place.open(name, task.call_id, created_at) as into:
                 recording = await self._media.fetcher.fetch(
-                    job.link,
+                    due.link,
                     into=into,
                     renew=lambda: self._renewed(task),
                     trusted=self._account.base_url,
@@ -366,9 +316,9 @@ class Enricher:
         assert self._media is not None
         return await self._media.asker.fetch(self._account, self.request(task), read)
 
-    def recorded(self, job: Job, outcome: KeptRecording | ProviderError | None) -> Dossier | None:
+    def recorded(self, due: RecordingTask, outcome: KeptRecording | ProviderError | None) -> Dossier | None:
         """Take what became of a recording; return the dossier if nothing else is missing."""
-        task = job.task
+        task = due.task
         if isinstance(outcome, KeptRecording):
             self.fetched += 1
             task.dossier.beside(task.index).recording = outcome
@@ -405,18 +355,6 @@ class Enricher:
         )
 
 
-def owed_answer(job_id: int, dossier: Dossier, index: int, what: Owed) -> NewAnswer:
-    """Return a row as an answer of its own, by which the next run asks for what it lacks."""
-    page, window_id = dossier.page, dossier.opened.stored.id
-    call_id = page.ids[index]
-    key = AnswerKey(window_id, 0, 0, 0, part=f"{what} {call_id}")
-    written = int(what == "detail")
-    digest = Digest(
-        None, None, None, None, [call_id], [page.moments[index]], [], written, dossier.received_at
-    )
-    return NewAnswer(job_id, key, digest, bytes(page.listing.rows[index]))
-
-
 def _gone(root: Path, kept: Mapping[str, KeptRecording]) -> set[str]:
     """Return the calls whose recordings are not there any more, or not in their size; in a worker thread."""
     return {call_id for call_id, one in kept.items() if not _has_size(root / one.path, one.bytes)}
@@ -427,10 +365,3 @@ def _has_size(path: Path, size: int) -> bool:
         return path.stat().st_size == size
     except OSError:
         return False
-
-
-def what_is_owed(key: AnswerKey) -> Owed | None:
-    """Return what an answer in the journal is kept for, None for a page of a list."""
-    if key.pass_number:
-        return None
-    return "detail" if key.part.startswith("detail ") else "recording"

@@ -248,7 +248,7 @@ class Sieve:
                 sifted.added += 1
                 sifted.nameless += hour == NAMELESS and self._is_ours(call_id)
             agent_id = agents[index] if agents is not None else None
-            if known is None and self._is_in(call_id, at, hour, agent_id):
+            if known is None and self._is_in(call_id, at, agent_id):
                 new.append(index)
         sifted.unknown = len(new)
         return new, sifted
@@ -270,7 +270,7 @@ class Sieve:
         copies[call_id] += 1
         return call_id if copies[call_id] == 1 else f"{call_id}#{copies[call_id]}"
 
-    def _is_in(self, call_id: str, at: datetime | None, hour: int, agent_id: str | None) -> bool:
+    def _is_in(self, call_id: str, at: datetime | None, agent_id: str | None) -> bool:
         if at is None:
             return self._is_ours(call_id)
         if at >= self._until or (self._since is not None and at < self._since):

@@ -22,8 +22,8 @@ from harvester.fetch import Account, described
 from harvester.journal import Job, KeptAnswer, Store, StoredWindow
 from harvester.model import Gap, Part, Query, Request, Response, Window
 
-from .enrich import Dossier, Enricher, Task
-from .enrich import Job as Recording
+from .dossier import Dossier, RecordingTask, Task
+from .enrich import Enricher
 from .ids import Sieve
 from .parts import Parts
 from .plan import Range
@@ -253,7 +253,7 @@ class Lane:
         task = self.enricher.next_detail()
         return None if task is None else Errand(self.enricher.request(task), task.dossier.opened, task=task)
 
-    def next_recording(self) -> Recording | None:
+    def next_recording(self) -> RecordingTask | None:
         """Return the next recording to fetch; whoever gets it calls `record`."""
         return None if self.outcome is not None else self.enricher.next_recording()
 
@@ -342,7 +342,7 @@ class Lane:
                 self._errands.append(Errand(request))
         self.account.answered(response)
 
-    async def record(self, recording: Recording) -> None:
+    async def record(self, recording: RecordingTask) -> None:
         """Fetch a recording; its page is handed over if that was the last it waited for.
 
         Raises:

@@ -11,20 +11,21 @@ less, never decide: parts share the ids of their window, what comes in one of th
    that the filter leaves out are found there, where it is not short.
 
 Whatever does not add up is read again by its pages, as one and with no filter where there may be none
-(`Part.is_again`). Cuts follow from answers alone, so that a
-resumed walk makes the same ones. Like `Walk` this does no I/O and can be driven by any number of askers.
+(`Part.is_again`). Cuts follow from answers alone, so that a resumed walk makes the same ones. Like `Walk` this does no
+I/O and can be driven by any number of askers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 import msgspec
 
-from harvester.model import Cursor, Gap, Part, Window
+from harvester.model import Cursor, Gap, Part
 
+from .cuts import after, cuts_between, is_made_up
 from .walk import Answer, Ask, Walk
 
 SPLIT_ABOVE = 20_000
@@ -38,6 +39,7 @@ MAX_CUTS = 16
 """Parts that a stretch is cut into at once: where calls are uneven, more would mostly be empty."""
 
 MAX_DEPTH = 8
+"""Cuts of cuts; a stretch that is long even then is walked as one."""
 
 LEAST_GUESS = timedelta(hours=1)
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
@@ -45,7 +47,6 @@ EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 
 _WHOLE = Part()
 _UNFILTERED = Part(is_again=True)
-_EVER = datetime.max.replace(tzinfo=UTC)
 _ROW = 1
 
 
@@ -87,7 +88,7 @@ class Parts:
         self.gaps: list[Gap] = []
         self.given: int = 0
         self._begin = begin
-        self._cuts_at = cuts_at
+        self._cuts_at: Literal["second", "day"] | None = cuts_at
         self._whole = begin(_WHOLE)
         window = self._whole.window
         self._walks: dict[Part, Walk] = {_WHOLE: self._whole}
@@ -235,9 +236,8 @@ class Parts:
         moments = [at for at in answer.moments if at is not None]
         if moments and part.since is None and (part == _WHOLE or not self._knows_first):
             first, last = min(moments), max(moments)
-            guess = (last - first) * (
-                (walk.total or 0) / len(moments)
-            ) + LEAST_GUESS * MAX_CUTS**stretch.depth
+            pages = (walk.total or 0) / len(moments)
+            guess = (last - first) * pages + LEAST_GUESS * MAX_CUTS**stretch.depth
             since = walk.window.since
             begin = since or (last - guess if last - EARLIEST > guess else EARLIEST)
             stretch.begin, stretch.end = begin, last if part == _WHOLE else stretch.end
@@ -296,7 +296,7 @@ class Parts:
         count = min(max(wanted, 2), MAX_CUTS)
         window = self._whole.window
         bounds = (part.since or window.since, part.until or window.until)
-        cuts = [at for at in _cuts(begin, end, count, cuts_at) if _is_between(at, *bounds)]
+        cuts = cuts_between(begin, end, count, cuts_at, within=bounds)
         if not cuts:
             return False
         ends = zip([part.since, *cuts], [*cuts, part.until], strict=True)
@@ -334,7 +334,7 @@ class Parts:
         if split.total and sum(told >= split.total for told in split.told.values()) > 1:
             self._refuse(split)  # the filter is ignored: each part is as large as the whole
         elif len(split.told) == len(split.parts):
-            if _is_made_up(split.total, split.told.values()):
+            if is_made_up(split.total, split.told.values()):
                 self._accept(split)
             else:
                 self._refuse(split)
@@ -403,34 +403,8 @@ class Parts:
         if first is None or first <= self.given:
             return True
         kept = yield _WHOLE
-        after = (yield _after(window)) if self._cuts_at == "second" else 0
+        later = (yield after(window)) if self._cuts_at == "second" else 0
         last = yield _UNFILTERED
-        if kept is None or after is None or last is None:
+        if kept is None or later is None or last is None:
             return True
-        return kept + after >= min(first, last)
-
-
-def _after(window: Window) -> Part:
-    """Return what is created after a window's list: its filter ends a second late, and begins a second early."""
-    late = window.until.replace(microsecond=0) + timedelta(seconds=2 + (window.until.microsecond > 0))
-    return Part(late, _EVER)
-
-
-def _is_made_up(total: int, told: Iterable[int]) -> bool:
-    """Return whether parts make up the whole, give or take what went while they were counted."""
-    return sum(told) * 200 >= total * 199
-
-
-def _is_between(at: datetime, since: datetime | None, until: datetime) -> bool:
-    return at < until and (since is None or at > since)
-
-
-def _cuts(begin: datetime, end: datetime, count: int, at: Literal["second", "day"]) -> list[datetime]:
-    """Return the moments that cut a range into about equal parts, to the second or to the day."""
-    step = (end - begin) / count
-    found = (begin + step * number for number in range(1, count))
-    if at == "day":
-        floored = (datetime(cut.year, cut.month, cut.day, tzinfo=UTC) for cut in found)
-    else:
-        floored = (cut.replace(microsecond=0) for cut in found)
-    return sorted(set(floored))
+        return kept + later >= min(first, last)

@@ -1,4 +1,4 @@
-"""The task graph of a run; the only file that starts tasks or makes queues.
+"""The task graph of a run; the only file of an export that starts tasks or makes queues.
 
 ```
 board ── N senders: fetch, read, sift ──(bounded stream of batches)── one writer ── journal
@@ -23,13 +23,13 @@ from harvester.fetch import Fetcher
 from harvester.journal import Journal
 
 from .board import Board
-from .enrich import Job as Recording
+from .dossier import RecordingTask
 from .lane import Errand, Lane, Replay
 from .memory import GateMemory
 from .window import Message
 from .write import Writer
 
-QUEUE_PAGES = 16
+QUEUE_PAGES = 32
 """Pages between the senders and the writer: enough that neither starves, few enough to be no memory."""
 
 FLUSH_S = 0.2
@@ -163,7 +163,7 @@ class Run:
         while not self.is_interrupted and (recording := lane.next_recording()) is not None:
             self._senders.start_soon(self._record, lane, recording)
 
-    async def _record(self, lane: Lane, recording: Recording) -> None:
+    async def _record(self, lane: Lane, recording: RecordingTask) -> None:
         with suppress(anyio.BrokenResourceError):
             await lane.record(recording)
             await self._go_on(lane)

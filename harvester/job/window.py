@@ -30,7 +30,8 @@ from harvester.journal import (
 )
 from harvester.model import Cursor, Gap, Listing, Part, Query
 
-from .enrich import Dossier, Enricher, Owed, what_is_owed
+from .dossier import Dossier, Owed, what_is_owed
+from .enrich import Enricher
 from .ids import PASSES, IdStore, Sieve, hour_of
 from .parts import Parts
 from .plan import Range
@@ -343,9 +344,8 @@ class OpenWindow:
             place.desk, dossier.key, rows, quarantined, dateless, details=dossier.details, owed=dossier.owing
         )
         try:
-            self._shared.out.send_nowait(
-                batch
-            )  # most often there is room, and a turn of the loop costs as much
+            # Most often there is room, and a turn of the loop costs as much.
+            self._shared.out.send_nowait(batch)
         except anyio.WouldBlock:
             await self._shared.out.send(batch)
 

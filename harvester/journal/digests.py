@@ -75,3 +75,8 @@ class Digests:
     def forget(self, window_id: int) -> None:
         """Drop those of a window, in the transaction that is open."""
         self._db.execute("DELETE FROM digest WHERE window_id = ?", (window_id,))
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Hold nothing more: the number of a piece that was dropped may be given out again."""
+        self._held.clear()

@@ -5,7 +5,7 @@ Functions of a store, called on the journal's thread like its methods.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from .database import Transaction
 from .nouns import KeptDetail, KeptRecording
@@ -19,9 +19,7 @@ MANY = 500
 def details(store: Store, window_id: int, call_ids: Sequence[str]) -> dict[str, KeptDetail]:
     """Return which of these calls' details an earlier run had; one whose body is damaged is asked for again."""
     found: dict[str, KeptDetail] = {}
-    for begin in range(0, len(call_ids), MANY):
-        some = call_ids[begin : begin + MANY]
-        marks = ", ".join("?" * len(some))
+    for some, marks in _in_questions(call_ids):
         rows = store.db.execute(
             f"SELECT call_id, at, message, file, offset, length, start, bytes FROM detail"  # noqa: S608 - marks alone
             f" WHERE window_id = ? AND call_id IN ({marks})",
@@ -47,9 +45,7 @@ def enter_recording(store: Store, source: str, call_id: str, aside: str, kept: K
 def recordings(store: Store, source: str, call_ids: Sequence[str]) -> dict[str, KeptRecording]:
     """Return which of these calls' recordings are in place."""
     found: dict[str, KeptRecording] = {}
-    for begin in range(0, len(call_ids), MANY):
-        some = call_ids[begin : begin + MANY]
-        marks = ", ".join("?" * len(some))
+    for some, marks in _in_questions(call_ids):
         rows = store.db.execute(
             f"SELECT call_id, path, bytes, sha256 FROM recording"  # noqa: S608 - marks alone
             f" WHERE source = ? AND is_published AND call_id IN ({marks})",
@@ -84,3 +80,10 @@ def published_recordings(store: Store, calls: Sequence[tuple[str, str]]) -> None
 def forget_recording(store: Store, source: str, call_id: str) -> None:
     """Forget a recording whose file is gone."""
     store.db.execute("DELETE FROM recording WHERE source = ? AND call_id = ?", (source, call_id))
+
+
+def _in_questions(call_ids: Sequence[str]) -> Iterator[tuple[Sequence[str], str]]:
+    """Yield ids, no more than one question takes, and the marks that stand for them in it."""
+    for begin in range(0, len(call_ids), MANY):
+        some = call_ids[begin : begin + MANY]
+        yield some, ", ".join("?" * len(some))

@@ -66,8 +66,7 @@ class Job(msgspec.Struct):
     """A source's job.
 
     `until` is the moment it first started; `is_listed`: its agents were listed to the end, else `agent_pages` pages of
-    their list were read; `round_id`: the round of
-    `--fresh` it was begun in, or empty.
+    their list were read; `round_id`: the round of `--fresh` it was begun in, or empty.
     """
 
     id: int
@@ -86,7 +85,8 @@ class Job(msgspec.Struct):
 class AnswerKey(msgspec.Struct, frozen=True):
     """Which list answer: of a window, in a pass of its walk, at a cursor; a probe is of a single row.
 
-    `part`: the stretch of the window that was asked for, as text; empty for all of it.
+    `part`: the stretch of the window that was asked for, as text; empty for all of it. Passes count from 1; 0 is a
+    single row that is owed something, and `part` says what and by the call's id.
     """
 
     window_id: int

@@ -152,6 +152,7 @@ class Store:
     def _delete_job(self, job_id: int) -> None:
         for table in ("agent", "window", "segment", "answer", "digest", "detail", "dateless"):
             self._db.execute(f"DELETE FROM {table} WHERE job_id = ?", (job_id,))  # noqa: S608 - our own names
+        self._digests.let_go()
         self._db.execute("DELETE FROM job WHERE id = ?", (job_id,))
 
     # Agents and windows.

@@ -241,9 +241,8 @@ def _part_text(part: Any) -> str | None:
 
 def _set_time(turn: Turn, value: Any, *, is_ms: bool) -> bool:
     """Give a turn its moment or its offset, unless it has one; say whether the value is either."""
-    is_offset = (
-        type(value) is float and not is_ms and 0 <= value < _DAY_S
-    )  # what most are, without asking further
+    # What most are, without asking further.
+    is_offset = type(value) is float and not is_ms and 0 <= value < _DAY_S
     found = value if is_offset else _moment_or_offset(value, is_ms=is_ms)
     if isinstance(found, datetime):
         turn.at = turn.at or found

@@ -32,9 +32,8 @@ async def get(asker: Asker, call_id: str, *, agent_id: str | None = None) -> Cal
         ProviderError: No usable answer, so that nobody knows whether there is one.
     """
     refuse(text_problem("agent", agent_id))
-    asker.provider.detail_request(
-        agent_id or "any", call_id
-    )  # refuses what cannot be asked, before anything is
+    # What cannot be asked is refused here, before anything is sent.
+    asker.provider.detail_request(agent_id or "any", call_id)
     if agent_id is not None or asker.provider.capabilities.walks_account:
         row = await _known(asker, Agent(agent_id) if agent_id else None, call_id)
     else:

@@ -5,6 +5,7 @@ Rows become bytes at once and wait as such; a worker thread packs and writes the
 
 from __future__ import annotations
 
+import os
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -64,6 +65,10 @@ def _zstd() -> _Compressor:
     return compressor
 
 
+SYNC_BYTES = 16 * 1024 * 1024
+"""How much is written before it is made durable: at the end of a segment there is little left to wait for."""
+
+
 class _LineFile:
     """The open segment on disk."""
 
@@ -72,6 +77,7 @@ class _LineFile:
         self._compressor = _compressor(compression)
         self._file = aside.create()
         self.size = 0
+        self._unsynced = 0
 
     def append(self, data: bytes) -> None:
         self._write(self._compressor.compress(data))
@@ -90,6 +96,10 @@ class _LineFile:
             rest = memoryview(data)
             while rest:  # a raw file may take less than it is given, before it says why
                 rest = rest[self._file.write(rest) or 0 :]
+            self._unsynced += len(data)
+            if self._unsynced >= SYNC_BYTES:
+                os.fdatasync(self._file.fileno())
+                self._unsynced = 0
         self.size += len(data)
 
 

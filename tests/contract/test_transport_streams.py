@@ -15,7 +15,7 @@ from harvester.transport.aiohttp import AiohttpTransport
 from harvester.transport.base import Link, Transport
 from harvester.transport.progress import Progress
 
-from .loopback import BODY, Server, listening
+from .loopback import BODY, Server
 
 LOCAL = "http://127.0.0.1"
 PUBLIC = "https://93.184.215.14"
@@ -41,17 +41,6 @@ class Names(AbstractResolver):
         ]
 
     async def close(self) -> None: ...
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[Server]:
-    async with listening() as opened:
-        yield opened
 
 
 @pytest.fixture

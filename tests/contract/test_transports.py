@@ -16,7 +16,7 @@ from harvester.testing import FakeTransport, reply
 from harvester.transport.aiohttp import AiohttpTransport
 from harvester.transport.base import Transport
 
-from .loopback import BODY, Server, listening
+from .loopback import BODY, Server
 
 CREDENTIAL = "s3cret-key"
 
@@ -26,17 +26,6 @@ class Target(msgspec.Struct, frozen=True):
 
     base_url: str
     headers: Mapping[str, str] = MappingProxyType({"Authorization": f"Bearer {CREDENTIAL}"})
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[Server]:
-    async with listening() as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -66,7 +66,10 @@ async def test_first_answer_of_all_may_be_a_fault(tmp_path: Path, kind: str) -> 
 
 
 async def test_page_that_never_comes_is_a_gap_until_it_does(tmp_path: Path) -> None:
-    """It is named, the rest is there; the same export asks for it again, and then all is there once."""
+    """It is named, the rest is there; the same export asks for it again, and then all is there once.
+
+    Where a range can be asked for it is gone around: its calls come in parts of the window.
+    """
     rules = (
         FaultRule("500", endpoint="agent_calls", page=2, times=8),
         FaultRule("500", endpoint="calls", page=2, times=8),
@@ -76,8 +79,10 @@ async def test_page_that_never_comes_is_a_gap_until_it_does(tmp_path: Path) -> N
         first = await export(text, tmp_path)
         for provider in PROVIDERS:
             one = of(first, provider)
-            assert (one.outcome, {gap.kind for gap in one.gaps}) == ("gaps", {"page"}), provider
-            assert one.missing > 0, provider
+            is_gap = provider in {"agentvoice", "bimpe"}
+            wanted = ("gaps", {"page"}) if is_gap else ("complete", set())
+            assert (one.outcome, {gap.kind for gap in one.gaps}) == wanted, provider
+            assert (one.missing > 0) == is_gap, provider
         assert_adds_up(first)
         second = await export(text, tmp_path)
         for provider in PROVIDERS:

@@ -153,7 +153,7 @@ async def test_ids_never_lead_out_of_the_output(tmp_path: Path) -> None:
     [
         Media(
             faults=Faults(
-                rates={"500": 0.1, "truncated": 0.1, "reset": 0.1, "html": 0.1, "success_false": 0.1}
+                rates={"500": 0.05, "truncated": 0.05, "reset": 0.05, "html": 0.05, "success_false": 0.05}
             )
         ),
         pytest.param(Media(faults=Faults(rates={"429": 0.1})), marks=SLOW),

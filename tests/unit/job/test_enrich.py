@@ -14,7 +14,8 @@ import pytest
 from harvester.clock import SystemClock
 from harvester.errors import ProviderError, TransportError
 from harvester.fetch import Account, Fetcher
-from harvester.job.enrich import Dossier, Enricher, Media
+from harvester.job.dossier import Dossier
+from harvester.job.enrich import Enricher, Media
 from harvester.job.report import Report
 from harvester.job.shape import Shaper
 from harvester.job.window import OpenWindow

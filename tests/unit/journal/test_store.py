@@ -76,6 +76,17 @@ def ended(window: StoredWindow, *gaps: Gap) -> StoredWindow:
     return StoredWindow(window.id, window.window, "gap" if gaps else "complete", Counts(3, 0, 3), list(gaps))
 
 
+def test_digest_is_never_that_of_a_window_that_is_gone(store: Store) -> None:
+    """The number of a piece may be given out again once its window is complete: what was held of it is let go."""
+    job = begin(store)
+    for since in (1, 2):
+        (window,) = store.add_windows(job.id, [Window(f"agent {since}", None, AT)])
+        kept = answer(job, window, since)
+        store.keep([kept])
+        assert store.digest(kept.key) == kept.digest
+        store.commit(job.id, Commit([], [kept.key], [ended(window)]), is_aside=False)
+
+
 def test_moments_come_back_exactly() -> None:
     """A moment is whole microseconds, also before 1970."""
     for at in (AT, datetime(1, 1, 1, tzinfo=UTC), AT + timedelta(microseconds=1)):

@@ -154,6 +154,14 @@ def test_native_rows_get_their_agent(empty: str) -> None:
     ]
 
 
+def test_native_rows_get_their_recordings() -> None:
+    """The path of a recording is the last member, after the agent; a row with neither passes as it is."""
+    page = NativeRows(raws('{"a": 1}', '{\n"b":2}'), None, [None, "recordings/x.mp3"])
+    assert native_lines(page) == b'{"a": 1}\n{"b":2,"_recording_path":"recordings/x.mp3"}\n'
+    page = NativeRows(raws("{}"), "a1", ["recordings/x.mp3"])
+    assert native_lines(page) == b'{"_agent_id":"a1","_recording_path":"recordings/x.mp3"}\n'
+
+
 def test_native_row_that_is_no_object_gets_no_agent() -> None:
     """A row to which no member can be added is refused with its index."""
     with pytest.raises(ValueError, match="row 1 is no JSON object") as caught:

@@ -297,7 +297,7 @@ class MemoryOutput:
         return [row for row in self._rows(f"calls/{source}/") if isinstance(row, Record)]
 
     def native(self, source: str) -> list[dict[str, Any]]:
-        """Return the native rows of a source that are visible, decoded, with what is added: `_agent_id` and the like."""
+        """Return the native rows of a source that are visible, decoded, with the members that are added."""
         found: list[dict[str, Any]] = []
         for page in self._rows(f"calls/{source}/"):
             assert isinstance(page, NativeRows)

@@ -76,8 +76,9 @@ def ended(window: StoredWindow, *gaps: Gap) -> StoredWindow:
     return StoredWindow(window.id, window.window, "gap" if gaps else "complete", Counts(3, 0, 3), list(gaps))
 
 
-def test_digest_is_never_that_of_a_window_that_is_gone(store: Store) -> None:
+def test_digest_is_never_that_of_a_window_that_is_gone(folder: Folder) -> None:
     """The number of a piece may be given out again once its window is complete: what was held of it is let go."""
+    store = folder.open()
     job = begin(store)
     for since in (1, 2):
         (window,) = store.add_windows(job.id, [Window(f"agent {since}", None, AT)])

@@ -26,6 +26,7 @@ _LONGEST_WAIT_S = 31 * 86400.0  # a longer one is no wait but another unit, or n
 _WORD = re.compile(r"[A-Za-z][A-Za-z_-]{1,39}")
 _NO_CALLS = re.compile(rb'"(?:message|error|detail)"\s*:\s*"no (?:calls|results|records)\b', re.IGNORECASE)
 _SLOW_DOWN = frozenset({"rate_limited", "too_many_requests", "rate_limit_exceeded"})
+_MAY_BE_SLOW_DOWN = re.compile(rb"(?:rate.limit|too.many)", re.IGNORECASE)
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -65,7 +66,7 @@ def read_refusal(response: Response) -> Refusal | None:
     found where its rows are read.
     """
     is_success = 200 <= response.status < 300
-    if is_success and len(response.body) > _SMALL:
+    if is_success and (len(response.body) > _SMALL or _MAY_BE_SLOW_DOWN.search(response.body) is None):
         return None
     if response.status == 404 and says_no_calls(response.body):
         return None

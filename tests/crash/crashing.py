@@ -99,6 +99,7 @@ class Content(msgspec.Struct, frozen=True):
 
     rows: dict[str, list[str]]
     quarantine: list[str]
+    recordings: dict[str, bytes]
     counts: list[tuple[Any, ...]]
 
 
@@ -111,7 +112,9 @@ def content_of(folder: Path) -> Content:
         (one["name"], *(one[key] for key in ("outcome", "expected", "written", "quarantined", "missing")))
         for one in out.report()["sources"]
     ]
-    return Content(rows, quarantine, counts)
+    found = (path for path in (out.root / "recordings").rglob("*") if path.is_file())
+    recordings = {path.relative_to(out.root).as_posix(): path.read_bytes() for path in found}
+    return Content(rows, quarantine, recordings, counts)
 
 
 def _rows(out: Output, name: str) -> Sequence[object]:
@@ -158,6 +161,7 @@ def assert_exact(folder: Path, undisturbed: Content) -> None:
         assert not lost, f"{name}: {lost.total()} lost, {next(iter(lost))[:300]}"
         assert not more, f"{name}: {more.total()} doubled or strange, {next(iter(more))[:300]}"
     assert found.quarantine == undisturbed.quarantine
+    assert found.recordings == undisturbed.recordings
     assert found.counts == undisturbed.counts
     assert Output(folder / "out").aside() == []
     assert {path.name for path in (folder / "out/_harvester").iterdir()} == KEPT

@@ -13,10 +13,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.integration.exporting import document, four, write_config
+from tests.integration.exporting import document, four, source, write_config
 
 from .crashing import (
     Content,
@@ -32,6 +33,9 @@ from .crashing import (
 )
 
 IN_FLIGHT = 4
+RECORDINGS = 16
+"""Recordings on their way, of two sources, and the links of theirs that are asked for again."""
+
 SEGMENT_ROWS = 120
 MOMENTS = ("first", "middle", "last")
 
@@ -57,19 +61,29 @@ class Course:
         folder: Where the state, the undisturbed run and the killed ones are.
         layout: The format of the output, its compression and its shape.
         is_fresh: The command is `export --fresh`.
+        is_rich: Details and recordings are asked for, where there are any.
     """
 
     def __init__(
-        self, nursery: Nursery, server: Server, folder: Path, layout: Layout, *, is_fresh: bool = False
+        self,
+        nursery: Nursery,
+        server: Server,
+        folder: Path,
+        layout: Layout,
+        *,
+        is_fresh: bool = False,
+        is_rich: bool = False,
     ) -> None:
         self._nursery = nursery
         self._server = server
         self._folder = folder
         self._is_fresh = is_fresh
+        self._in_flight = IN_FLIGHT + (RECORDINGS if is_rich else 0)
         self._path = folder / "run"
         self._begun = folder / "begun"
         output = dict(zip(("format", "compression", "shape"), layout, strict=True))
-        config = document(four(server.url), output=output, run={"concurrency": IN_FLIGHT})
+        sources = _rich_sources(server) if is_rich else four(server.url)
+        config = document(sources, output=output, run={"concurrency": IN_FLIGHT})
         write_config(self._path, config)
         copy(self._path, self._begun)
 
@@ -99,7 +113,7 @@ class Course:
         asked, kept, is_over = self._server.requests(), *_kept_in(self._path)
         assert self._run(is_fresh=self._is_fresh) == 0
         if not (is_over and self._is_fresh):  # which begins another round
-            (kill,) = kills_of([asked, self._server.requests()], [killed_at], in_flight=IN_FLIGHT)
+            (kill,) = kills_of([asked, self._server.requests()], [killed_at], in_flight=self._in_flight)
             assert kill.repeated <= kill.allowed
             assert kill.repeated <= len(asked) - (kept - kept_before), (
                 "an answer that is kept was asked for again"
@@ -133,7 +147,10 @@ def _kept_in(folder: Path) -> tuple[int, bool]:
     with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as db:
         if not db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
             return 0, False
-        (kept,) = db.execute("SELECT count(*) FROM answer").fetchone()
+        (kept,) = db.execute(
+            "SELECT (SELECT count(*) FROM answer) + (SELECT count(*) FROM detail)"
+            " + (SELECT count(*) FROM recording WHERE is_published)"
+        ).fetchone()
         (left,) = db.execute("SELECT count(*) FROM run WHERE outcome IS NULL").fetchone()
         (rounds,) = db.execute("SELECT count(*) FROM meta WHERE key = 'round'").fetchone()
     return kept, not left and not rounds
@@ -170,6 +187,23 @@ def server() -> Iterator[Server]:
     """Four accounts with more than one page, a value here and there that does not fit, and calls without a moment."""
     with Server(calls=300, agents=2, quirks={"wrong_types": 50, "null_created": 60}) as process:
         yield process
+
+
+@pytest.fixture(scope="module")
+def rich_server() -> Iterator[Server]:
+    """Four accounts whose calls have details and recordings."""
+    with Server(calls=60, agents=2, media={"size_bytes": 3_000}) as process:
+        yield process
+
+
+def _rich_sources(server: Server) -> list[dict[str, object]]:
+    wanted: dict[str, dict[str, Any]] = {
+        "talkover": {},
+        "agentvoice": {"details": True, "recordings": True},
+        "talkpilot": {"details": True, "recordings": True},
+        "bimpe": {"details": True},
+    }
+    return [source(name, server.url, **keys) for name, keys in wanted.items()]
 
 
 def _new(nursery: Nursery, server: Server, folder: Path, layout: Layout) -> Course:
@@ -223,3 +257,21 @@ def test_export_killed_at_every_step_goes_on_exactly(
     course = begin(nursery, server, tmp_path, layout)
     steps = course.watch()
     _kill_at(course, steps, list(steps), turn=LAYOUTS.index(layout))
+
+
+@pytest.mark.parametrize(
+    ("layout", "count"),
+    [
+        (LAYOUTS[1], 4),
+        pytest.param(LAYOUTS[0], 0, marks=pytest.mark.slow),
+        pytest.param(LAYOUTS[3], 0, marks=pytest.mark.slow),
+    ],
+)
+def test_details_and_recordings_killed_at_a_step_go_on_exactly(
+    nursery: Nursery, rich_server: Server, tmp_path: Path, layout: Layout, count: int
+) -> None:
+    """Whatever is cut short between a detail, its recording and their row, nothing is lost, doubled or left over."""
+    course = Course(nursery, rich_server, tmp_path, layout, is_rich=True)
+    steps = course.watch()
+    assert {"before journal.enter_recording", "after journal.published_recordings"} <= steps.keys()
+    _kill_at(course, steps, _some(steps, count) if count else list(steps))

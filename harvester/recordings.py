@@ -34,6 +34,12 @@ from harvester.transport.retry import Budget, RetryPolicy
 REFUSED = frozenset({401, 403, 404, 410})
 """What a storage says of a link that has expired or leads nowhere. Source: `FACTS`, "TalkPilot"."""
 
+BROKEN_AFTER = 16
+"""Recordings in a row that could not be had of a storage; the others there are left for another run."""
+
+MAX_REFUSALS = 4
+"""How often a recording is asked for whose storage says nothing but "later": its gate waits longer each time."""
+
 ADVANCE_BYTES = 1024**2
 """An attempt that brought so much more than all before it begins the count of attempts anew."""
 
@@ -54,11 +60,12 @@ class Counts(msgspec.Struct):
 
 
 class _Host:
-    """A storage: who may ask it when, and what may still be spent on asking again."""
+    """A storage: who may ask it when, what may still be spent on asking again, and whether it is there at all."""
 
     def __init__(self, gate: Gate) -> None:
         self.gate = gate
         self.budget = Budget()
+        self.given_up = 0
 
 
 class RecordingFetcher:
@@ -83,7 +90,7 @@ class RecordingFetcher:
     ) -> None:
         self._transport = transport
         self._clock = clock
-        self._policy = policy
+        self._policy = msgspec.structs.replace(policy, max_refusals=min(policy.max_refusals, MAX_REFUSALS))
         self._gate_for = gate_for or (lambda _host: Gate(clock, None))
         self._dice = dice
         self._hosts: dict[str, _Host] = {}
@@ -112,11 +119,18 @@ class RecordingFetcher:
         attempt, furthest, is_renewed = 1, into.size, False
         while True:
             asked = Link(link, trusted=trusted)
+            host = self._host(asked)
+            if host.given_up >= BROKEN_AFTER:
+                raise RecordingError("its storage does not answer; it is asked again by the next export")
             try:
-                return await self._attempt(asked, into, counts)
+                recording = await self._attempt(asked, into, counts)
             except ProviderError as raised:
                 error = raised
+            else:
+                host.given_up = 0
+                return recording
             if error.status in REFUSED:
+                host.given_up = 0  # it answers
                 if is_renewed:
                     raise _gone(error)
                 counts.renewed += 1
@@ -126,6 +140,7 @@ class RecordingFetcher:
                 attempt, furthest = 1, into.size
             delay_s = self._policy.delay_s(attempt, error, self._host(asked).budget, self._dice)
             if delay_s is None:
+                host.given_up += 1
                 raise _given_up(error, attempt) from error
             attempt += 1
             counts.retries += 1

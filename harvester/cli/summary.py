@@ -55,7 +55,7 @@ def report_path(report: Report, output: Output) -> str:
 
 def _work_line(report: Report) -> str:
     totals = report.totals
-    if report.outcome == "complete" and not totals.requests:
+    if report.outcome == "complete" and not (totals.requests or totals.written_now or totals.recordings):
         ends = [source.until for source in report.sources if source.until is not None]
         up_to = f" up to {stamped(min(ends))}" if ends else ""
         return f"nothing to do: complete{up_to}; --fresh exports again"

@@ -17,6 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import anyio
 import anyio.to_thread
 import msgspec
 
@@ -299,9 +300,10 @@ class Enricher:
         except ProviderError as error:
             return error
         kept = KeptRecording(recording.path, recording.bytes, recording.sha256)
-        await self._journal.run(enter_recording, name, task.call_id, recording.aside, kept)
-        await self._media.place.publish(recording)
-        await self._journal.run(published_recordings, [(name, task.call_id)])
+        with anyio.CancelScope(shield=True):  # what is whole is not fetched again
+            await self._journal.run(enter_recording, name, task.call_id, recording.aside, kept)
+            await self._media.place.publish(recording)
+            await self._journal.run(published_recordings, [(name, task.call_id)])
         return kept
 
     async def _renewed(self, task: Task) -> str | None:

@@ -413,9 +413,11 @@ class Lane:
 
     def _is_down(self, errand: Errand, error: ProviderError) -> bool:
         """Count a request that was given up; True where it ends the source: its key is refused, or it is down."""
-        if isinstance(error, AccessError):
+        is_one_call = errand.task is not None
+        if isinstance(error, AccessError) and not is_one_call:
             return True
-        return error.is_retryable and self.account.given_up(is_one_call=errand.task is not None)
+        is_refused = isinstance(error, AccessError) or error.is_retryable
+        return is_refused and self.account.given_up(is_one_call=is_one_call)
 
     def _break(self, error: ProviderError) -> None:
         """End the source: the rest of it is one gap, and the windows stay open for the next run."""
@@ -438,9 +440,13 @@ class Lane:
     async def close(self, *, is_interrupted: bool) -> None:
         """Hand over that the source has ended, and settle its outcome."""
         self.is_closed = True
-        for opened in (*self._open.values(), *self._restored.values()):
+        begun = [*self._open.values(), *self._restored.values()]
+        for opened in begun:
             opened.settle_so_far()
             self.damaged += opened.damaged
+        if begun:
+            so_far = {opened.stored.id: opened.so_far for opened in begun}
+            await self._shared.journal.run(Store.enter_counts, so_far)
         if self.outcome is None:
             self.outcome = self._outcome(is_interrupted=is_interrupted)
         is_whole = self.outcome in {"complete", "gaps"}

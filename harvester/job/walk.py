@@ -188,6 +188,7 @@ class Walk:
         self.seen: Sifted = Sifted()
         self._listed_again = 0
         self._doubt = ""
+        self._is_short = False
         self._widest = 0
         self._short_page = self._idle_page = -1
         self._anchors: dict[int, str] = {}
@@ -225,6 +226,8 @@ class Walk:
             return
         if listing.total is not None:
             self._end_page = max(self._end_page, -(-listing.total // self._size))
+            # By what this answer itself counts there are more rows in its place; a list that moves has full pages, too.
+            self._is_short |= len(listing.rows) < min(self._size, listing.total - page * self._size)
         elif answer.sifted.distinct and self._short_page not in {-1, page}:
             self._doubt = "a page in the middle of the list came short; whether rows are missing is not said"
         if len(listing.rows) < self._size:
@@ -349,9 +352,10 @@ class Walk:
         elif not self._is_proven():
             if self.passes == MAX_PASSES:
                 self.gaps = [self._gap(f"the list kept changing: not complete after {MAX_PASSES} passes")]
-            elif self.passes > 2 and is_quiet and (self._doubt or self.missing > 0):
+            elif self.passes > 2 and is_quiet and (self._doubt or self._is_short or self.missing > 0):
                 counted = f"the provider counts {self.missing} more calls than it lists, pass after pass"
-                self.gaps = [self._gap(self._doubt or counted)]
+                short = "pages in the middle of the list come short, pass after pass"
+                self.gaps = [self._gap(self._doubt or (counted if self.missing > 0 else short))]
             else:
                 self._was_quiet, self._distinct_before = is_quiet, self.seen.distinct
                 if self.missing > 0 and 0 < self._widest < self._page_size:
@@ -364,7 +368,8 @@ class Walk:
     def _is_proven(self) -> bool:
         if self._is_abandoned or self._doubt:
             return False
-        if self.passes > 1 and self.seen.unknown == 0 and self.missing <= 0 and self._stood_still:
+        is_quiet = self.passes > 1 and self.seen.unknown == 0 and not self._is_short
+        if is_quiet and self.missing <= 0 and self._stood_still:
             return True
         told = self._steady_total
         if told is None or self._has_moved:

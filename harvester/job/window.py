@@ -99,6 +99,9 @@ class OpenWindow:
         self.waiting: int = 0
         self.owed: list[Dossier] = []
         self._gaps: list[Gap] = []
+        self._waiting_calls = 0
+        # Ids that a replayed answer has and did not bring: they are written with the one that did, or with a new one.
+        self._unwritten: set[str] = set()
         self._journaled: dict[AnswerKey, KeptAnswer] = {}
         # Passes of walks that ended with a gap: their answers are known, and have numbers of their own.
         self._passes_before = stored.counts.passes
@@ -114,7 +117,7 @@ class OpenWindow:
             elif answer.place is None and not answer.key.is_probe:
                 digest = await self._shared.journal.run(Store.digest, answer.key)
                 self.kept.written += digest.written
-                page = _page_of(digest)
+                page = _brought_by(digest)
                 buckets = await self._shared.ids.open(self.stored.id, set(page.hours))
                 await self._shared.ids.settle(self._sieve(Part()).know(page, buckets))
         self._journaled = {
@@ -186,43 +189,63 @@ class OpenWindow:
         """Give up what is left: the walk went another way."""
         self._journaled.clear()
 
-    async def receive(self, ask: Ask, body: bytes, received_at: datetime, *, is_kept: bool = False) -> int:
+    async def receive(
+        self, ask: Ask, body: bytes, received_at: datetime, *, kept: Digest | None = None
+    ) -> int:
         """Take an answer; its new rows are handed over. Return how many calls that were.
 
         Args:
             ask: What was asked.
             body: The answer.
             received_at: When it came.
-            is_kept: It is in the journal already.
+            kept: What the journal has of it already.
 
         Raises:
             MalformedError: It is not what the documents say; nothing was taken.
         """
         page = self._place.shaper.read(body, keys_only=ask.is_probe)
         new, sifted = ([], Sifted()) if ask.is_probe else await self._sift(ask, page)
+        if self._unwritten or (kept is not None and kept.brought is not None):
+            new = self._brought(page, new, kept)
         written = sum(page.calls[i] is not None for i in new) if page.problems else len(new)
         key = self._key(ask)
-        if not is_kept and not ask.is_check:
-            digest = _digest(page, received_at, written=written)
+        if kept is None and not ask.is_check:
+            digest = _digest(page, received_at, new, written=written)
             await self._shared.journal.keep(NewAnswer(self._place.job_id, key, digest, body))
         if ask.is_probe:
             written = 0
         elif written and self._place.enricher.is_needed:
-            written = await self._enrich(Dossier(self, key, page, new, received_at), is_resumed=is_kept)
+            written = await self._enrich(
+                Dossier(self, key, page, new, received_at), is_resumed=kept is not None
+            )
         else:
             await self._hand_over(Dossier(self, key, page, new, received_at))
             self.kept.written += written
         self._take(ask, page, sifted)
         return written
 
+    def _brought(self, page: Page, new: Sequence[int], kept: Digest | None) -> list[int]:
+        """Return the rows that an answer brings to the output: each is brought by one answer, in whatever run.
+
+        So what the journal says of an answer stays true of the segment that comes to hold it.
+        """
+        fresh = set(new)
+        found = [i for i, call_id in enumerate(page.ids) if i in fresh or call_id in self._unwritten]
+        mine = found if kept is None or kept.brought is None else [i for i in found if i in set(kept.brought)]
+        self._unwritten |= {page.ids[i] for i in found}
+        self._unwritten -= {page.ids[i] for i in mine}
+        return mine
+
     async def _enrich(self, dossier: Dossier, *, is_resumed: bool) -> int:
         self.waiting += 1
+        self._waiting_calls += len(dossier.new)
         await self._place.enricher.take(dossier, is_resumed=is_resumed)
         return 0 if dossier.left else await self.finish(dossier)
 
     async def finish(self, dossier: Dossier) -> int:
         """Hand over a page whose rows have what they need; return how many calls that were."""
         self.waiting -= 1
+        self._waiting_calls -= len(dossier.new) if dossier.owed is None else 0
         self._gaps += dossier.gaps
         if dossier.owed is not None:
             if dossier.held_back:
@@ -247,11 +270,17 @@ class OpenWindow:
         digest = await journal.run(Store.digest, kept.key)
         if kept.place is not None:
             body = await journal.run(Store.body, kept.place)
-            return await self.receive(ask, body, digest.received_at, is_kept=True)
+            return await self.receive(ask, body, digest.received_at, kept=digest)
         page = _page_of(digest)
-        _, sifted = ([], Sifted()) if ask.is_probe else await self._sift(ask, page)
+        new, sifted = ([], Sifted()) if ask.is_probe else await self._sift(ask, page)
+        self._unwritten |= {page.ids[i] for i in new}
         self._take(ask, page, sifted)
         return 0
+
+    @property
+    def so_far(self) -> Counts:
+        """What it came to, for the journal; the passes of a walk that is not over are no part of it yet."""
+        return msgspec.structs.replace(self.kept, passes=self._passes_before)
 
     def settle_so_far(self) -> None:
         """Say in the window what it came to, where its walk was cut short."""
@@ -261,7 +290,8 @@ class OpenWindow:
             return
         kept.passes = self._passes_before + walk.passes
         if walk.total is not None:
-            settle_counts(kept, walk.total, unread=0, given=walk.given, missing=walk.total - walk.given)
+            given = walk.given - self._waiting_calls
+            settle_counts(kept, walk.total, unread=0, given=given, missing=walk.total - given)
         self.stored.counts, self.stored.gaps = kept, self._gaps
 
     async def end(self) -> None:
@@ -270,7 +300,7 @@ class OpenWindow:
         if not walk.is_skipped:
             missing = walk.missing + sum(gap.kind == "detail" and not gap.final for gap in self._gaps)
             settle_counts(self.kept, walk.total, unread=walk.unread, given=walk.given, missing=missing)
-        await self._end([*walk.gaps, *self._row_gaps(), *self._gaps])
+        await self._end([*walk.gaps, *self._row_gaps(), *self._lost_gaps(), *self._gaps])
 
     async def lose(self, message: str) -> None:
         """Hand over that the window's agent cannot be asked."""
@@ -349,6 +379,19 @@ class OpenWindow:
         except anyio.WouldBlock:
             await self._shared.out.send(batch)
 
+    def _lost_gaps(self) -> list[Gap]:
+        window, count = self.stored.window, len(self._unwritten)
+        if not count:
+            return []
+        message = (
+            f"{count} calls were listed in an earlier run whose answers are lost, and were not listed again"
+        )
+        return [
+            Gap(
+                kind="page", agent_id=window.agent_id, since=window.since, until=window.until, message=message
+            )
+        ]
+
     def _row_gaps(self) -> list[Gap]:
         count, window = self.kept.quarantined, self.stored.window
         if not count:
@@ -367,7 +410,7 @@ def _state(gaps: Sequence[Gap]) -> WindowState:
     return "owed" if all(gap.kind in {"detail", "recording"} for gap in open_gaps) else "gap"
 
 
-def _digest(page: Page, received_at: datetime, *, written: int) -> Digest:
+def _digest(page: Page, received_at: datetime, new: Sequence[int], *, written: int) -> Digest:
     listing = page.listing
     return Digest(
         listing.total,
@@ -379,7 +422,19 @@ def _digest(page: Page, received_at: datetime, *, written: int) -> Digest:
         [i for i, hour in enumerate(page.hours) if hour == NAMELESS] if page.problems else [],
         written,
         received_at,
+        None if len(new) == len(page.ids) else list(new),
     )
+
+
+def _brought_by(digest: Digest) -> Page:
+    """Return the rows of an answer that were new to the output with it: what its segment holds."""
+    page = _page_of(digest)
+    if digest.brought is None:
+        return page
+    for name in ("calls", "ids", "moments", "hours"):
+        values = getattr(page, name)
+        setattr(page, name, [values[i] for i in digest.brought])
+    return page
 
 
 def _page_of(digest: Digest) -> Page:

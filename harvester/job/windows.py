@@ -76,9 +76,11 @@ class Windows:
             agents: Whose; None alone for the whole account.
             lined_up: The numbers of windows that are being seen to.
         """
+        if None in agents or None in self._by_agent:
+            # Windows of the whole account leave out what those of single agents hold, whoever is asked for now.
+            self.covered = covered(list(self.stored.values()))
         if None in agents:
             relevant = list(self.stored.values())
-            self.covered = covered(relevant)
         else:
             relevant = [window for agent in (None, *agents) for window in self._by_agent.get(agent, ())]
         begun, new = windows_left(agents, self.wanted, relevant)

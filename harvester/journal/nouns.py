@@ -100,7 +100,8 @@ class AnswerKey(msgspec.Struct, frozen=True):
 class Digest(msgspec.Struct, frozen=True, array_like=True):
     """What a walk needs of an answer, without its body.
 
-    `nameless` are the indices of rows that are no calls; `written` counts the calls of it that were new to the output.
+    `nameless` are the indices of rows that are no calls; `written` counts the calls of it that were new to the output,
+    `brought` are their indices, None for all: once it is covered these are in segments, and none of the others need be.
     """
 
     total: int | None
@@ -112,6 +113,7 @@ class Digest(msgspec.Struct, frozen=True, array_like=True):
     nameless: list[int]
     written: int
     received_at: datetime
+    brought: list[int] | None = None
 
 
 class KeptAnswer(msgspec.Struct):

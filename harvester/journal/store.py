@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -204,6 +204,14 @@ class Store:
         with self._transaction():
             self._db.executemany(
                 "DELETE FROM window WHERE id = ?", [(window_id,) for window_id in window_ids]
+            )
+
+    def enter_counts(self, counts: Mapping[int, Counts]) -> None:
+        """Enter what open windows came to so far, by their number; whoever goes on with them counts anew."""
+        with self._transaction():
+            self._db.executemany(
+                "UPDATE window SET counts = ? WHERE id = ? AND state = 'open'",
+                [(msgspec.json.encode(one), window_id) for window_id, one in counts.items()],
             )
 
     def reopen(self, window_ids: Sequence[int]) -> None:

@@ -52,7 +52,11 @@ def text_of(provider: str, url: Any, *, at_once: int = 4, **keys: Any) -> str:
 
 @pytest.mark.parametrize(
     ("provider", "quirks"),
-    [("bimpe", Quirks()), ("talkpilot", Quirks(total="null")), ("bimpe", Quirks(total="wobbles", total_off=3))],
+    [
+        ("bimpe", Quirks()),
+        ("talkpilot", Quirks(total="null")),
+        ("bimpe", Quirks(total="wobbles", total_off=3)),
+    ],
 )
 async def test_stop_while_details_are_fetched_after_a_second_pass_loses_nothing(
     tmp_path: Path, provider: str, quirks: Quirks

@@ -56,7 +56,7 @@ def _born(lives: Any) -> set[str]:
 async def test_calls_that_stay_are_there_once(tmp_path: Path, serve: Serve) -> None:
     """Of every provider, while thirty calls a second come and fifteen go; the run is complete."""
     sandbox = serve(calls=1200, latency_s=0.03, churn=MOVING)
-    report = await export(document(four(sandbox.url), run={"concurrency": 8}), tmp_path)
+    report = await export(document(four(sandbox.url), run={"concurrency": 32}), tmp_path)
     for provider in PROVIDERS:
         _assert_once(Output(tmp_path / "out"), sandbox, provider)
     assert report.outcome == "complete", [gap for one in report.sources for gap in one.gaps]

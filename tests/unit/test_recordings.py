@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from harvester.errors import ProviderError, RecordingError, RejectedError, TransportError
-from harvester.recordings import Counts, RecordingFetcher
+from harvester.recordings import BROKEN_AFTER, Counts, RecordingFetcher
 from harvester.sandbox.media import sound, storage_error
 from harvester.sinks.audio import Recording, Recordings, Take
 from harvester.testing import FakeClock, FakeTransport, Flow, Streamed, streamed
@@ -243,6 +243,20 @@ async def test_storage_that_is_down_costs_a_bounded_number(tmp_path: Path) -> No
     for _ in range(120):
         await b.fetch_bad()
     assert b.counts.retries == 100
+
+
+async def test_storage_that_answers_nothing_is_left_for_another_run(tmp_path: Path) -> None:
+    """After so many recordings in a row that could not be had, none is asked for any more; one that comes undoes it."""
+    b = Bench(tmp_path, [refused(501)] * (BROKEN_AFTER - 1) + [whole()] + [refused(501)] * BROKEN_AFTER)
+    for _ in range(BROKEN_AFTER - 1):
+        await b.fetch_bad()
+    assert_whole(await b.fetch())
+    for _ in range(BROKEN_AFTER):
+        await b.fetch_bad()
+    asked = len(b.transport.links)
+    error = await b.fetch_bad()
+    assert (error.is_final, "does not answer" in error.message) == (False, True)
+    assert len(b.transport.links) == asked
 
 
 async def test_large_recording_may_break_often(tmp_path: Path) -> None:

@@ -131,6 +131,18 @@ def test_walk_names_a_page_that_stays_short(lost: int, total_off: int | None) ->
     assert len(walked.walk.gaps) == 1
 
 
+def test_walk_names_short_pages_of_a_list_whose_total_moves() -> None:
+    """Rows that every page counts and none gives are missing, also where the total is not the same all through."""
+    server = Server(calls(60), short={2: 5}, asked=[])
+
+    def churn(dice: Random) -> None:
+        if dice.random() < 0.2:
+            server.rows.append(Call(f"new{dice.random()}", moment(5_000)))
+
+    walked = walk_over(server, page_size=PAGE, churn=churn, until=1_000, ends_now=True)
+    assert walked.walk.gaps
+
+
 def test_walk_names_a_list_that_ignores_the_page() -> None:
     """The same full page again and again, with no total: whether there is more is not known, so it is a gap."""
     walked = walk_over(Server(calls(50), frozen_at=0, total_off=None, asked=[]), page_size=PAGE)

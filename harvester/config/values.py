@@ -92,7 +92,8 @@ def read_moment(value: object, now: datetime) -> datetime:
 
 def _moment_of_text(text: str, now: datetime) -> datetime:
     if text == "now":
-        return _utc(now)
+        # A call made in the second that is not over may be listed with the whole one: it belongs to the next range.
+        return _utc(now).replace(microsecond=0)
     if text == "today":
         return datetime.combine(_utc(now).date(), time(), tzinfo=UTC)
     ago = _AGO.fullmatch(text)

@@ -50,6 +50,8 @@ async def choose_jobs(
         problems = [problem for name in known for problem in _differences(name, known[name], specs[name])]
         if problems:
             raise UsageError(*problems)
+    # As `until` of a job that names none, like "now" in a config: the beginning of this second.
+    now = now.replace(microsecond=0)
     round_id = await journal.run(Store.open_round, run_id) if is_fresh else ""
     chosen: dict[str, Job] = {}
     for name, jobs in known.items():

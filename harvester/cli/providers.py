@@ -13,6 +13,13 @@ EXAMPLES = ("harvester providers", "harvester providers --json")
 _COLUMNS = ("provider", "credentials", "filters", "range by", "details", "recordings", "limits", "address")
 _WAYS = {"none": "none", "list": "in the list", "request": "a request a call", "detail": "in the detail"}
 
+_GET = {True: "one call by its id", False: "no route for one call"}
+_LATEST = {
+    "one": "asked for as such",
+    "newest_page": "the newest page of each agent",
+    "range": "the last days, read whole",
+}
+
 
 def command(*, _config: Unread = None, as_json: AsJson = False) -> int:
     """Say what each provider can do: filters, limits, details, recordings, quirks."""
@@ -23,6 +30,8 @@ def command(*, _config: Unread = None, as_json: AsJson = False) -> int:
     print_table(_COLUMNS, [_cells(one) for one in known])
     for one in known:
         print(f"\n{one.title} ({one.documents})")
+        print(f"  get: {_GET[one.can_get]}")
+        print(f"  latest: {_LATEST[one.latest]}; by --phone: {'yes' if one.phone_filter else 'no'}")
         for name, filtered in one.filters.items():
             values = f": {', '.join(filtered.values)}" if filtered.values else ""
             print(f"  filter {name}: {filtered.description}{values}")

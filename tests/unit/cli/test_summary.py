@@ -57,7 +57,7 @@ def test_gap_of_a_range_names_it(now: datetime) -> None:
 
 def test_finished_job_says_so(make_report: MakeReport, make_source: MakeSource) -> None:
     """Where nothing was asked for, the summary says up to when all is there, and how to export again."""
-    lines = list(summary(make_report(make_source(requests=0)), OUTPUT))
+    lines = list(summary(make_report(make_source(requests=0, written_now=0)), OUTPUT))
     assert "nothing to do: complete up to 2026-03-10T12:00:00Z; --fresh exports again" in lines
 
 

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import msgspec
 import zstandard
 
+from .answers import LEVEL
 from .nouns import Digest
 
 PIECE = 256
@@ -33,7 +34,7 @@ class Digests:
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
-        self._compressor = zstandard.ZstdCompressor(level=1)
+        self._compressor = zstandard.ZstdCompressor(level=LEVEL)
         self._held: OrderedDict[int, list[Digest]] = OrderedDict()
 
     def keep(self, digests: Sequence[tuple[int, int, Digest]]) -> list[tuple[int, int]]:

@@ -14,7 +14,8 @@ import anyio
 
 from harvester.clock import Clock
 
-from .lane import Errand, Lane, Replay
+from .errands import Errand, Replay
+from .lane import Lane
 
 
 class Board:

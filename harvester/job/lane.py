@@ -7,30 +7,25 @@ the others, with a time before which it is not due.
 
 from __future__ import annotations
 
-import heapq
 import logging
 from collections import deque
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
-from functools import partial
 
 import anyio
-import msgspec
 
 from harvester.errors import AccessError, ProviderError
 from harvester.fetch import Account, described
 from harvester.journal import Job, KeptAnswer, Store, StoredWindow
-from harvester.model import Gap, Part, Query, Request, Response, Window
+from harvester.model import Gap, Response
 
-from .dossier import Dossier, RecordingTask, Task
+from .dossier import Dossier, RecordingTask
 from .enrich import Enricher
-from .ids import Sieve
-from .parts import Parts
+from .errands import Errand, Errands, Replay
 from .plan import Range
 from .report import Outcome
 from .roster import Roster
 from .shape import Shaper
-from .walk import Ask, Walk
+from .walk import Ask
 from .window import OpenWindow, Place, Shared
 from .windows import Windows
 from .write import Closing, Desk
@@ -38,28 +33,7 @@ from .write import Closing, Desk
 MAX_OPEN = 64
 """Windows of one source that are walked at once: enough to fill every place in flight with first pages."""
 
-RECENT = timedelta(days=3)
-"""A range that ended so long ago, widened or not, holds no calls created now."""
-
 _log = logging.getLogger("harvester")
-
-
-class Replay(msgspec.Struct):
-    """An answer of an earlier run that a walk asks for: it is in the journal, and nothing is sent."""
-
-    opened: OpenWindow
-    ask: Ask
-    kept: KeptAnswer
-
-
-class Errand(msgspec.Struct):
-    """A request on its way, with what its answer is for: a page of a window, a detail, or else the list of agents."""
-
-    request: Request
-    opened: OpenWindow | None = None
-    ask: Ask | None = None
-    task: Task | None = None
-    attempt: int = 1
 
 
 class Lane:
@@ -103,9 +77,7 @@ class Lane:
         self._todo: deque[StoredWindow] = deque()
         self._open: dict[int, OpenWindow] = {}
         self._replaying: deque[OpenWindow] = deque()
-        self._errands: deque[Errand] = deque()
-        self._retries: list[tuple[float, int, Errand]] = []
-        self._retry_count = 0
+        self._errands = Errands()
 
     # Start: which agents, which windows.
 
@@ -127,14 +99,14 @@ class Lane:
         self.written = sum(window.counts.written for window in self.stored.values())
         agents = self._agents_wanted()
         if agents is None:
-            self._errands.append(Errand(roster.begin()))
+            self._errands.add(Errand(roster.begin()))
             if self.job.agent_pages:
                 await self._line_up(sorted(roster.names))
             return
         await self._line_up(agents)
         lists_agents = self.account.provider.capabilities.lists_agents
         if source.agents and lists_agents and self._todo and not set(agents) <= roster.names.keys():
-            self._errands.append(Errand(roster.begin()))
+            self._errands.add(Errand(roster.begin()))
 
     def _agents_wanted(self) -> Sequence[str | None] | None:
         """Return whose windows to walk; None where the account has to be asked first.
@@ -168,7 +140,7 @@ class Lane:
         if self.in_flight or self.enricher.running:
             return True
         return self.outcome is None and bool(
-            self._errands or self._retries or self._todo or self._open or self._roster.is_listing
+            self._errands or self._todo or self._open or self._roster.is_listing
         )
 
     @property
@@ -199,7 +171,7 @@ class Lane:
 
     def due_in_s(self, now: float) -> float | None:
         """Return when the next request to be sent again is due; None where there is none."""
-        return max(self._retries[0][0] - now, 0.0) if self._retries else None
+        return self._errands.due_in_s(now)
 
     def replay_next(self) -> Replay | None:
         """Return an answer that a walk asks for and an earlier run had; it needs no place at the gate."""
@@ -212,8 +184,8 @@ class Lane:
             while opened.has_journaled and (ask := opened.walk.next()) is not None:
                 if (kept := opened.journaled(ask)) is not None:
                     return Replay(opened, ask, kept)
-                self._errands.append(self._errand(opened, ask))
-            if opened.has_journaled and (self.in_flight or self._errands):
+                self._errands.add(self._errand(opened, ask))
+            if opened.has_journaled and (self.in_flight or self._errands.has_new):
                 return None  # what the walk asks next depends on an answer that is still to come
             opened.forget_journaled()
             self._replaying.popleft()
@@ -229,10 +201,8 @@ class Lane:
         return self._take(now) or self.replay_next() or self._take(now)
 
     def _take(self, now: float) -> Errand | None:
-        if self._retries and self._retries[0][0] <= now:
-            return heapq.heappop(self._retries)[2]
-        if self._errands:
-            return self._errands.popleft()
+        if (errand := self._errands.take(now)) is not None:
+            return errand
         if self._roster.is_listing and self.account.source.agents is not None:
             return None  # their names are on the way, and go into every row
         # Lists and details both go on: of details as many wait as two pages have, then the lists do.
@@ -297,28 +267,8 @@ class Lane:
         await self._end_if_done(opened)
 
     def _opened(self, stored: StoredWindow) -> OpenWindow:
-        source, window = self.account.source, stored.window
-        capabilities = self.account.provider.capabilities
-        covered_here = self._windows.covered if window.agent_id is None else None
-
-        def sieve(own: Range | None, base: int) -> Sieve:
-            return Sieve(
-                window, stored.id, dateless=self._windows.dateless, covered=covered_here, own=own, base=base
-            )
-
-        walk = Parts(partial(self._walk, window), cuts_at=capabilities.cuts_at)
         place = Place(self.job.id, self.desk, self._shaper, self.enricher, self._roster.names)
-        query = Query(window, source.filters, source.details)
-        return OpenWindow(stored, query, walk=walk, sieve=sieve, place=place, shared=self._shared)
-
-    def _walk(self, window: Window, part: Part) -> Walk:
-        until = part.until or window.until
-        return Walk(
-            Window(window.agent_id, part.since or window.since, until),
-            page_size=self._shared.page_size,
-            by_order=self.account.provider.capabilities.range_by == "order",
-            ends_now=until > self._shared.clock.now() - RECENT,
-        )
+        return self._windows.open(stored, self.account.provider.capabilities, place, self._shared)
 
     # What comes back.
 
@@ -339,7 +289,7 @@ class Lane:
             if self.account.source.agents is None:
                 await self._line_up(fresh)
             if request is not None:
-                self._errands.append(Errand(request))
+                self._errands.add(Errand(request))
         self.account.answered(response)
 
     async def record(self, recording: RecordingTask) -> None:
@@ -373,7 +323,7 @@ class Lane:
             self._count(await opened.replay(replay.ask, replay.kept))
         except (ValueError, ProviderError) as error:
             _log.warning("an answer in the journal cannot be read, asking again: %s", error)
-            self._errands.append(self._errand(opened, replay.ask))
+            self._errands.add(self._errand(opened, replay.ask))
         await self._end_if_done(opened)
 
     def _count(self, written: int) -> None:
@@ -392,9 +342,7 @@ class Lane:
         delay_s = self._shared.fetcher.delay_s(self.account, errand.attempt, error)
         if delay_s is not None:
             _log.debug("ask again in %.1f s: %s", delay_s, error, extra={"source": self.account.source.name})
-            errand.attempt += 1
-            self._retry_count += 1
-            heapq.heappush(self._retries, (now + delay_s, self._retry_count, errand))
+            self._errands.send_again(errand, now + delay_s)
             return
         described(error, self.account, errand.request, errand.attempt)
         _log.warning("given up: %s", error, extra={"source": self.account.source.name})

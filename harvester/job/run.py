@@ -24,7 +24,8 @@ from harvester.journal import Journal
 
 from .board import Board
 from .dossier import RecordingTask
-from .lane import Errand, Lane, Replay
+from .errands import Errand, Replay
+from .lane import Lane
 from .memory import GateMemory
 from .window import Message
 from .write import Writer

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from datetime import timedelta
 
 from harvester.journal import Job, Journal, Store, StoredWindow
-from harvester.model import Source
+from harvester.model import Part, Query, Source, Window
+from harvester.providers.base import Capabilities
 
+from .ids import Sieve
+from .parts import Parts
 from .plan import Range, covered, windows_left
+from .walk import Walk
+from .window import OpenWindow, Place, Shared
+
+RECENT = timedelta(days=3)
+"""A range that ended so long ago, widened or not, holds no calls created now."""
 
 
 class Windows:
@@ -90,6 +99,35 @@ class Windows:
         for window in added:
             self._add(window)
         return begun, added
+
+    def open(
+        self, stored: StoredWindow, capabilities: Capabilities, place: Place, shared: Shared
+    ) -> OpenWindow:
+        """Open a window to be walked.
+
+        Args:
+            stored: The window.
+            capabilities: How its list can be asked for.
+            place: Where its rows go.
+            shared: What all lanes use.
+        """
+        window, covered_here = stored.window, self.covered if stored.window.agent_id is None else None
+
+        def sieve(own: Range | None, base: int) -> Sieve:
+            return Sieve(window, stored.id, dateless=self.dateless, covered=covered_here, own=own, base=base)
+
+        def walk(part: Part) -> Walk:
+            until = part.until or window.until
+            return Walk(
+                Window(window.agent_id, part.since or window.since, until),
+                page_size=shared.page_size,
+                by_order=capabilities.range_by == "order",
+                ends_now=until > shared.clock.now() - RECENT,
+            )
+
+        parts = Parts(walk, cuts_at=capabilities.cuts_at)
+        query = Query(window, self._source.filters, self._source.details)
+        return OpenWindow(stored, query, walk=parts, sieve=sieve, place=place, shared=shared)
 
     def _add(self, window: StoredWindow) -> None:
         self.stored[window.id] = window

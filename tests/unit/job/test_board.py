@@ -11,7 +11,8 @@ import pytest
 from harvester.errors import RateLimitError
 from harvester.fetch import Account
 from harvester.job.board import Board
-from harvester.job.lane import Errand, Lane, Replay
+from harvester.job.errands import Errand, Replay
+from harvester.job.lane import Lane
 from harvester.model import Request
 from harvester.providers import get_provider
 from harvester.testing import FakeClock

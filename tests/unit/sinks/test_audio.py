@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from harvester.errors import MalformedError, OutputError, RejectedError, TransportError
@@ -209,7 +210,7 @@ async def test_cancelled_take_leaves_nothing_half_done(place: Recordings, tmp_pa
             await take.begin(total=len(SOUND), validator='"v1"')
             await write(take, SOUND[:50_000])
             scope.cancel()
-            await anyio.sleep(1)
+            await anyio.lowlevel.checkpoint()
     assert len(files(tmp_path)) == 2
     async with place.open("sales", "c", AT) as take:
         assert take.resume is not None

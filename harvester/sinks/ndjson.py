@@ -5,7 +5,9 @@ Rows become bytes at once and wait as such; a worker thread packs and writes the
 
 from __future__ import annotations
 
+import hashlib
 import os
+import threading
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -33,14 +35,17 @@ _ZSTD_WINDOW_LOG = 17  # 0.5 MB an open segment instead of 1.1, and on such line
 _GZIP_WINDOW = 31  # zlib's way of asking for a gzip header: 15 bits of window, plus 16
 _encoder = msgspec.json.Encoder()
 
+_buffers = threading.local()
+_LARGEST_BUFFER = 4 * FLUSH_BYTES
+
 
 class _Compressor(Protocol):
-    def compress(self, data: bytes, /) -> bytes: ...
+    def compress(self, data: memoryview, /) -> bytes | memoryview: ...
     def flush(self) -> bytes: ...
 
 
 class _Plain:
-    def compress(self, data: bytes, /) -> bytes:
+    def compress(self, data: memoryview, /) -> memoryview:
         return data
 
     def flush(self) -> bytes:
@@ -76,22 +81,25 @@ class _LineFile:
         self._aside = aside
         self._compressor = _compressor(compression)
         self._file = aside.create()
+        self._hash = hashlib.sha256()
         self.size = 0
         self._unsynced = 0
 
-    def append(self, data: bytes) -> None:
+    def append(self, data: memoryview) -> None:
         self._write(self._compressor.compress(data))
 
-    def end(self) -> None:
+    def end(self) -> str:
+        """Close the file; return the hash of what it holds."""
         self._write(self._compressor.flush())
         with translated(self._aside.root, self._aside.path):
             self._file.close()
+        return self._hash.hexdigest()
 
     def abandon(self) -> None:
         with suppress(OSError):
             self._file.close()
 
-    def _write(self, data: bytes) -> None:
+    def _write(self, data: bytes | memoryview) -> None:
         with translated(self._aside.root, self._aside.path):
             rest = memoryview(data)
             while rest:  # a raw file may take less than it is given, before it says why
@@ -100,6 +108,7 @@ class _LineFile:
             if self._unsynced >= SYNC_BYTES:
                 os.fdatasync(self._file.fileno())
                 self._unsynced = 0
+        self._hash.update(data)
         self.size += len(data)
 
 
@@ -187,20 +196,38 @@ class NdjsonSink:
     def _append(self) -> None:
         if self._file is None:
             self._file = _LineFile(self._aside, self._compression)
-        self._file.append(b"".join(self._waiting))
+        with memoryview(_joined(self._waiting, self._waiting_bytes)) as joined:
+            self._file.append(joined[: self._waiting_bytes])
         self._waiting = []
         self._waiting_bytes = 0
 
     def _seal(self, name: str) -> Segment:
         self._append()
         assert self._file is not None
-        self._file.end()
-        return self._aside.finish(source=self._source, kind=self._kind, name=name, rows=self._rows)
+        sha256 = self._file.end()
+        return self._aside.finish(
+            source=self._source, kind=self._kind, name=name, rows=self._rows, sha256=sha256
+        )
 
     def _discard(self) -> None:
         if self._file is not None:
             self._file.abandon()
         self._aside.discard()
+
+
+def _joined(lines: Sequence[bytes], size: int) -> bytearray:
+    """Return lines one after another, in a buffer that belongs to the thread and may be longer than they are.
+
+    Fresh memory would cost more than the copy: the system clears it page by page.
+    """
+    joined = getattr(_buffers, "joined", None)
+    if not isinstance(joined, bytearray) or not size <= len(joined) <= _LARGEST_BUFFER:
+        joined = _buffers.joined = bytearray(max(size, FLUSH_BYTES + FLUSH_BYTES // 4))
+    end = 0
+    for some in lines:
+        begin, end = end, end + len(some)
+        joined[begin:end] = some
+    return joined
 
 
 def _lines(rows: Sequence[Any]) -> bytes:
@@ -227,12 +254,10 @@ def native_lines(page: NativeRows) -> bytes:
     """
     if page.recording_paths is not None:
         return b"".join(_with_paths(page))
-    text = b"".join(page.rows)
-    is_plain = b"\n" not in text and b"\r" not in text
+    lines = b"\n".join([*page.rows, b""])
+    is_plain = lines.count(b"\n") == len(page.rows) and b"\r" not in lines
     if page.agent_id is None:
-        if is_plain:
-            return b"\n".join([*page.rows, b""])
-        return b"".join([_line(row) + b"\n" for row in page.rows])
+        return lines if is_plain else b"".join([_line(row) + b"\n" for row in page.rows])
     member = b'"_agent_id":' + msgspec.json.encode(page.agent_id)
     rows = list(map(bytes, page.rows))
     # A row that opens so has a member already, and the new one stands before the `}` that ends it.

@@ -78,8 +78,11 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 FOLDER = "_harvester"
-MAX_WAITING_BYTES = 16 * 1024 * 1024
-"""Of answers that are not durable yet: a bound of memory, not of time."""
+FLUSH_BYTES = 4 * 1024 * 1024
+"""Of answers that are not durable yet, from which on to flush them, whatever the time."""
+
+MAX_WAITING_BYTES = 3 * FLUSH_BYTES
+"""Of answers that wait for a flush: beyond it those who bring them wait as well."""
 
 
 class Journal:
@@ -96,6 +99,7 @@ class Journal:
         self._waiting: list[NewAnswer | NewDetail] = []
         self._waiting_bytes = 0
         self._flushing = anyio.Lock()
+        self.is_due: anyio.Event = anyio.Event()
 
     @classmethod
     async def open(cls, root: Path, *, holder: str) -> Self:
@@ -149,9 +153,14 @@ class Journal:
             return await asyncio.shield(call)
 
     async def keep(self, answer: NewAnswer | NewDetail) -> None:
-        """Hand over an answer to be made durable by the next `flush`; waits only where too many bytes wait already."""
+        """Hand over an answer to be made durable by the next `flush`, which `is_due` once there are many bytes.
+
+        Waits only where too many wait already.
+        """
         self._waiting.append(answer)
         self._waiting_bytes += len(answer.body)
+        if self._waiting_bytes >= FLUSH_BYTES:
+            self.is_due.set()
         if self._waiting_bytes >= MAX_WAITING_BYTES:
             await self.flush()
 
@@ -166,6 +175,7 @@ class Journal:
                 if not self._waiting:
                     return
                 answers, self._waiting, self._waiting_bytes = self._waiting, [], 0
+                self.is_due = anyio.Event()
                 try:
                     await self.run(
                         Store.keep,

@@ -17,7 +17,7 @@ import zstandard
 
 FOLDER = "answers"
 MAX_FILE_BYTES = 64 * 1024 * 1024
-MAX_FRAME_BYTES = 4 * 1024 * 1024
+MAX_FRAME_BYTES = 2 * 1024 * 1024
 """Of bodies, before compression: what reading one of them costs."""
 FRAMES_HELD = 4
 LEVEL = -3
@@ -41,6 +41,8 @@ class Bodies:
         self._next_file = first_file
         self._current: dict[int, tuple[int, int]] = {}
         self._compressor = zstandard.ZstdCompressor(level=LEVEL)
+        # Fresh memory for each frame would cost as much as compressing it: the system clears it page by page.
+        self._joined = bytearray()
         self._frames: OrderedDict[tuple[int, int], bytes] = OrderedDict()
 
     def append(self, job_id: int, bodies: Sequence[bytes]) -> list[Place]:
@@ -56,7 +58,7 @@ class Bodies:
             # What a failed append left behind is not in the database: it is written over.
             file.truncate(end)
             for group in _groups(bodies):
-                frame = self._compressor.compress(b"".join(group))
+                frame = self._pack(group)
                 file.write(frame)
                 places += _places(number, end, len(frame), group)
                 end += len(frame)
@@ -66,6 +68,20 @@ class Bodies:
             _sync(self._folder)
         self._current[job_id] = (number, end)
         return places
+
+    def _pack(self, group: Sequence[bytes]) -> bytes:
+        size = sum(map(len, group))
+        if len(self._joined) < size:
+            self._joined = bytearray(size)
+        end = 0
+        for body in group:
+            begin, end = end, end + len(body)
+            self._joined[begin:end] = body
+        with memoryview(self._joined) as joined:
+            frame: bytes = self._compressor.compress(joined[:size])
+        if size > 2 * MAX_FRAME_BYTES:
+            self._joined = bytearray()  # one body may be very large
+        return frame
 
     def read(self, place: Place) -> bytes:
         """Return a body.

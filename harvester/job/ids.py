@@ -186,14 +186,17 @@ class Sieve:
             pass_number: Counts from 1.
         """
         count, number = len(page.ids), self._base + pass_number
-        if agents is None and self._is_all_new(page, buckets):
-            if len(buckets) == 1:
-                (bucket,) = buckets.values()
-                bucket.update(dict.fromkeys(page.ids, number))
-            else:
-                for call_id, hour in zip(page.ids, page.hours, strict=True):
-                    buckets[hour][call_id] = number
-            return range(count), Sifted(distinct=count, first=count, added=count, unknown=count)
+        if agents is None and count and self._is_inside(page):
+            fresh = dict.fromkeys(page.ids, number)
+            if len(fresh) == count and all(bucket.keys().isdisjoint(fresh) for bucket in buckets.values()):
+                # All are new: the usual case.
+                if len(buckets) == 1:
+                    (bucket,) = buckets.values()
+                    bucket.update(fresh)
+                else:
+                    for call_id, hour in zip(page.ids, page.hours, strict=True):
+                        buckets[hour][call_id] = number
+                return range(count), Sifted(distinct=count, first=count, added=count, unknown=count)
         return self._sift_each(page, agents, buckets, number)
 
     def know(self, page: Keys, buckets: dict[int, Bucket]) -> int:
@@ -207,16 +210,13 @@ class Sieve:
                 added += 1
         return added
 
-    def _is_all_new(self, page: Keys, buckets: dict[int, Bucket]) -> bool:
-        """Return whether all rows have a moment in the window and none of their ids was ever seen: the usual case."""
-        ids = page.ids
-        if not ids or min(page.hours) < 0 or len(set(ids)) < len(ids):
+    def _is_inside(self, page: Keys) -> bool:
+        """Return whether all rows have a moment, and one in the window."""
+        if min(page.hours) < 0:
             return False
         moments = cast("Sequence[datetime]", page.moments)
         since, until = self._own or (self._since, self._until)
-        if max(moments) >= until or (since is not None and min(moments) < since):
-            return False
-        return all([bucket.keys().isdisjoint(ids) for bucket in buckets.values()])  # noqa: C419 - twice as fast
+        return max(moments) < until and (since is None or min(moments) >= since)
 
     def _sift_each(
         self,

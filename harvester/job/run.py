@@ -11,7 +11,7 @@ a retry. Pages travel, not rows; a full queue makes the senders wait, and with t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 
 import anyio
 import msgspec
@@ -27,8 +27,7 @@ from .dossier import RecordingTask
 from .errands import Errand, Replay
 from .lane import Lane
 from .memory import GateMemory
-from .window import Message
-from .write import Writer
+from .write import Message, Writer
 
 QUEUE_PAGES = 32
 """Pages between the senders and the writer: enough that neither starves, few enough to be no memory."""
@@ -90,13 +89,15 @@ class Run:
         self._max_in_flight = max_in_flight
         self._hooks = hooks
         self._board = Board(clock, max_in_flight=max_in_flight)
-        self._sending = anyio.CancelScope()
+        # Of the tasks that wait for an answer now. What came is taken whole, for its rows are counted.
+        self._fetching: set[anyio.CancelScope] = set()
 
     def stop(self) -> None:
         """Send nothing more and give up what is on its way; what was handed over is written and committed."""
         self.is_interrupted = True
         self._board.stop()
-        self._sending.cancel()
+        for scope in list(self._fetching):
+            scope.cancel()
 
     async def carry_out(
         self, sent: MemoryObjectSendStream[Message], received: MemoryObjectReceiveStream[Message]
@@ -126,26 +127,25 @@ class Run:
 
     async def _send_all(self) -> None:
         self._board.add(lane for lane in self._lanes if lane.has_work)
-        with self._sending:
-            async with anyio.create_task_group() as self._senders:
-                for _ in range(self._max_in_flight):
-                    self._senders.start_soon(self._send)
-                for lane in self._lanes:
-                    self._start_recordings(lane)
+        async with anyio.create_task_group() as self._senders:
+            for _ in range(self._max_in_flight):
+                self._senders.start_soon(self._send)
+            for lane in self._lanes:
+                self._start_recordings(lane)
 
     async def _send(self) -> None:
-        with suppress(anyio.BrokenResourceError):  # the writer is gone: what ended it is what comes out
+        # The writer may be gone: then what ended it is what comes out.
+        with suppress(anyio.BrokenResourceError), anyio.CancelScope() as scope:
             while (taken := await self._board.next()) is not None:
-                await self._settle(*taken)
+                await self._settle(*taken, scope)
 
-    async def _settle(self, lane: Lane, work: Errand | Replay) -> None:
+    async def _settle(self, lane: Lane, work: Errand | Replay, scope: anyio.CancelScope) -> None:
         """Carry out one piece of work, and go on with what it makes possible."""
         try:
             if isinstance(work, Replay):
-                with anyio.CancelScope(shield=True):
-                    await lane.replay(work)
+                await lane.replay(work)
             else:
-                await self._fetch(lane, work)
+                await self._fetch(lane, work, scope)
         finally:
             lane.in_flight -= 1
         await self._go_on(lane)
@@ -165,15 +165,24 @@ class Run:
             self._senders.start_soon(self._record, lane, recording)
 
     async def _record(self, lane: Lane, recording: RecordingTask) -> None:
-        with suppress(anyio.BrokenResourceError):
-            await lane.record(recording)
+        with suppress(anyio.BrokenResourceError), anyio.CancelScope() as scope:
+            self._fetching.add(scope)
+            try:
+                await lane.record(recording)
+            finally:
+                self._fetching.discard(scope)
             await self._go_on(lane)
 
-    async def _fetch(self, lane: Lane, errand: Errand) -> None:
-        """Send one request and give its lane what comes back; what came is taken whole, for its rows are counted."""
+    async def _fetch(self, lane: Lane, errand: Errand, scope: anyio.CancelScope) -> None:
+        """Send one request and give its lane what comes back."""
         try:
-            response = await self._fetcher.attempt(lane.account, errand.request)
-            with anyio.CancelScope(shield=True):
+            self._fetching.add(scope)
+            try:
+                response = await self._fetcher.attempt(lane.account, errand.request)
+            finally:
+                self._fetching.discard(scope)
+            # An answer that came just when all were given up is taken whole like the others.
+            with anyio.CancelScope(shield=True) if scope.cancel_called else nullcontext():
                 await lane.receive(errand, response)
         except ProviderError as error:
             with anyio.CancelScope(shield=True):
@@ -192,7 +201,7 @@ class Run:
     async def _flush(self) -> None:
         """Make answers durable as they come."""
         while True:
-            await self._clock.sleep(FLUSH_S)
+            await self._clock.wait(self._journal.is_due, FLUSH_S)
             await self._journal.flush()
             await self._memory.save()
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -79,7 +81,7 @@ class Shaper:
         provider = self._provider
         listing = provider.read_listing(body)
         calls, problems = provider.decode(body, listing, provider.key_type if keys_only else self._wire)
-        ids, moments, hours = _keys(listing.rows, calls)
+        ids, moments, hours = _keys(listing.rows, calls, problems)
         return Page(listing, calls, ids, moments, hours, problems)
 
     def read_detail(self, body: bytes, call_id: str, fetched_at: datetime) -> Detail:
@@ -106,7 +108,7 @@ class Shaper:
         calls, problems = self._provider.decode(row, listing, self._wire)
         if None in calls:
             raise ValueError("no row of a list")
-        ids, moments, hours = _keys(listing.rows, calls)
+        ids, moments, hours = _keys(listing.rows, calls, problems)
         return Page(listing, calls, ids, moments, hours, problems)
 
     def agents(self, page: Page) -> list[str | None]:
@@ -251,18 +253,25 @@ class Shaper:
 
 
 _NONE = Extra()
+_UTC_ALONE = {UTC}
+_id_of = attrgetter("id")
+_moment_of = attrgetter("created_at")
+_zone_of = attrgetter("created_at.tzinfo")
 
 
 def _keys(
-    rows: Sequence[msgspec.Raw], calls: Sequence[Any]
+    rows: Sequence[msgspec.Raw], calls: Sequence[Any], problems: Sequence[Problem]
 ) -> tuple[list[str], list[datetime | None], list[int]]:
     """Return the ids, moments and hours of rows; the first lines are the way of all ordinary pages."""
-    if None not in calls:
-        moments = [call.created_at for call in calls]
-        if None not in moments and {at.tzinfo for at in moments} == {UTC}:
-            first, last = hour_of(min(moments)), hour_of(max(moments))
-            same = [first] * len(calls) if first == last else None
-            return [call.id for call in calls], moments, same or list(map(hour_of, moments))
+    if calls and not problems:
+        with suppress(AttributeError):  # some have no moment
+            if set(map(_zone_of, calls)) == _UTC_ALONE:
+                moments = list(map(_moment_of, calls))
+                first, last = hour_of(min(moments)), hour_of(max(moments))
+                if first == last:
+                    return list(map(_id_of, calls)), moments, [first] * len(calls)
+                # As `hour_of` has it, a hundred times.
+                return list(map(_id_of, calls)), moments, [at.toordinal() * 24 + at.hour for at in moments]
     ids: list[str] = []
     some: list[datetime | None] = []
     hours: list[int] = []

@@ -38,9 +38,7 @@ from .plan import Range
 from .report import settle_counts
 from .shape import Page, Shaper
 from .walk import Answer, Ask, Sifted
-from .write import Batch, Closing, Desk, Ended
-
-Message = Batch | Ended | Closing
+from .write import Batch, Desk, Ended, Message
 
 
 class Shared(msgspec.Struct, frozen=True):

@@ -11,6 +11,7 @@ import types
 import typing
 from datetime import UTC, datetime
 from functools import cache
+from operator import attrgetter
 from typing import Any, cast
 
 import msgspec
@@ -26,6 +27,10 @@ BOM = b"\xef\xbb\xbf"
 REFUSED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 Found = list[tuple[str | None, str]]
+
+_id_of = attrgetter("id")
+_zone_of = attrgetter("created_at.tzinfo")
+_UTC_ALONE = {UTC}
 
 
 @cache
@@ -96,11 +101,13 @@ def _decode_page(body: bytes, wire: Any, rows_key: str) -> list[Any]:
 
 def _are_sound(calls: list[Any]) -> bool:
     """Say whether all have an id and a time of creation that exists in UTC."""
-    if not all([call.id for call in calls]):  # noqa: C419 - twice as fast
+    if not all(map(_id_of, calls)):
         return False
-    zones = {None if call.created_at is None else call.created_at.tzinfo for call in calls}
-    if zones <= {UTC, None}:
-        return True
+    try:
+        if set(map(_zone_of, calls)) == _UTC_ALONE:
+            return True
+    except AttributeError:
+        pass  # Some have no time of creation.
     return all(call.created_at is None or moment(call.created_at) is not None for call in calls)
 
 

@@ -13,6 +13,7 @@ from harvester.errors import ProviderError, RateLimitError, RejectedError, Trans
 from harvester.testing import FakeTransport, Flow, streamed
 from harvester.transport.aiohttp import AiohttpTransport
 from harvester.transport.base import Link, Transport
+from harvester.transport.process import ProcessTransport
 from harvester.transport.progress import Progress
 
 from .loopback import BODY, Server
@@ -56,17 +57,23 @@ async def transport() -> AsyncIterator[AiohttpTransport]:
     await opened.aclose()
 
 
-@pytest.fixture(params=["aiohttp", "fake"])
-def each(request: pytest.FixtureRequest, transport: AiohttpTransport) -> Transport:
+@pytest.fixture(params=["aiohttp", "process", "fake"])
+async def each(request: pytest.FixtureRequest, transport: AiohttpTransport) -> AsyncIterator[Transport]:
     if request.param == "aiohttp":
-        return transport
+        yield transport
+        return
+    if request.param == "process":
+        opened = ProcessTransport(read_s=0.15)
+        yield opened
+        await opened.aclose()
+        return
     flows: dict[str, Flow] = {
         "ok": streamed(BODY[:4], BODY[4:], headers={"Retry-After": "7"}),
         "refused": streamed(b"no", status=429),
         "truncated": streamed(b"{", TransportError("broken")),
         "reset": TransportError("reset"),
     }
-    return FakeTransport(streams=lambda link: flows[link.url.rpartition("/")[2].partition("?")[0]])
+    yield FakeTransport(streams=lambda link: flows[link.url.rpartition("/")[2].partition("?")[0]])
 
 
 def at(server: Server, path: str, *, trusted: str = LOCAL, host: str = LOCAL, query: str = SECRET) -> Link:

@@ -1,9 +1,10 @@
-"""What every transport promises, asked of each of them; then what only the one that opens sockets has to."""
+"""What every transport promises, asked of each of them; then what only those that open sockets have to."""
 
 from __future__ import annotations
 
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from types import MappingProxyType
 
 import anyio
@@ -15,6 +16,7 @@ from harvester.model import Request
 from harvester.testing import FakeTransport, reply
 from harvester.transport.aiohttp import AiohttpTransport
 from harvester.transport.base import Transport
+from harvester.transport.process import ProcessTransport
 
 from .loopback import BODY, Server
 
@@ -28,11 +30,22 @@ class Target(msgspec.Struct, frozen=True):
     headers: Mapping[str, str] = MappingProxyType({"Authorization": f"Bearer {CREDENTIAL}"})
 
 
-@pytest.fixture
-async def transport() -> AsyncIterator[AiohttpTransport]:
-    opened = AiohttpTransport(read_s=0.15, total_s=0.3, max_body_bytes=1_000_000)
-    yield opened
-    await opened.aclose()
+OPENERS: dict[str, Callable[..., Transport]] = {"aiohttp": AiohttpTransport, "process": ProcessTransport}
+
+
+@asynccontextmanager
+async def opened(kind: str) -> AsyncIterator[Transport]:
+    transport = OPENERS[kind](read_s=0.15, total_s=0.3, max_body_bytes=1_000_000)
+    try:
+        yield transport
+    finally:
+        await transport.aclose()
+
+
+@pytest.fixture(params=["aiohttp", pytest.param("process", marks=pytest.mark.slow)])
+async def transport(request: pytest.FixtureRequest) -> AsyncIterator[Transport]:
+    async with opened(request.param) as one:
+        yield one
 
 
 def at(server: Server, prefix: str = "") -> Target:
@@ -42,12 +55,14 @@ def at(server: Server, prefix: str = "") -> Target:
 # What every transport promises.
 
 
-@pytest.fixture(params=["aiohttp", "fake"])
-def each(request: pytest.FixtureRequest, transport: AiohttpTransport) -> Transport:
-    if request.param == "aiohttp":
-        return transport
-    answers = {"/ok": reply(BODY, headers={"Retry-After": "7"}), "/refused": reply(b"no", status=429)}
-    return FakeTransport(lambda _target, asked: answers.get(asked.path) or TransportError("reset"))
+@pytest.fixture(params=["aiohttp", "process", "fake"])
+async def each(request: pytest.FixtureRequest) -> AsyncIterator[Transport]:
+    if request.param in OPENERS:
+        async with opened(request.param) as transport:
+            yield transport
+    else:
+        answers = {"/ok": reply(BODY, headers={"Retry-After": "7"}), "/refused": reply(b"no", status=429)}
+        yield FakeTransport(lambda _target, asked: answers.get(asked.path) or TransportError("reset"))
 
 
 async def test_transport_returns_a_whole_answer(each: Transport, server: Server) -> None:
@@ -93,7 +108,7 @@ async def test_transport_closes_twice(each: Transport, server: Server) -> None:
 # What goes over the wire.
 
 
-async def test_request_goes_out_as_it_is(transport: AiohttpTransport, server: Server) -> None:
+async def test_request_goes_out_as_it_is(transport: Transport, server: Server) -> None:
     """The path keeps its prefix and its escapes, the query is escaped here, the credential goes along."""
     query = (("search", "+15550100 & co"), ("page", "1"))
     await transport.send(at(server, "/talkover"), Request("list calls", "/agents/a%2Fb/ok", query))
@@ -104,7 +119,7 @@ async def test_request_goes_out_as_it_is(transport: AiohttpTransport, server: Se
     assert "gzip" in asked.headers["accept-encoding"]
 
 
-async def test_connection_is_kept_and_cookies_are_not(transport: AiohttpTransport, server: Server) -> None:
+async def test_connection_is_kept_and_cookies_are_not(transport: Transport, server: Server) -> None:
     """One connection serves requests one after another; what a server wants remembered is forgotten."""
     for _ in range(3):
         await transport.send(at(server), Request("list calls", "/ok"))
@@ -112,7 +127,7 @@ async def test_connection_is_kept_and_cookies_are_not(transport: AiohttpTranspor
     assert all("cookie" not in asked.headers for asked in server.asked)
 
 
-async def test_nothing_is_sent_twice_by_itself(transport: AiohttpTransport, server: Server) -> None:
+async def test_nothing_is_sent_twice_by_itself(transport: Transport, server: Server) -> None:
     """A kept connection that the server drops costs one error: every request is counted where it is sent."""
     await transport.send(at(server), Request("list calls", "/second-dropped"))
     with pytest.raises(TransportError):
@@ -121,12 +136,12 @@ async def test_nothing_is_sent_twice_by_itself(transport: AiohttpTransport, serv
 
 
 @pytest.mark.parametrize(("path", "body"), [("chunked", b"abcde"), ("gzip", BODY)])
-async def test_body_is_unpacked(transport: AiohttpTransport, server: Server, path: str, body: bytes) -> None:
+async def test_body_is_unpacked(transport: Transport, server: Server, path: str, body: bytes) -> None:
     """Chunks are joined and compression is undone."""
     assert (await transport.send(at(server), Request("list calls", f"/{path}"))).body == body
 
 
-async def send_bad(transport: AiohttpTransport, target: Target, path: str) -> ProviderError:
+async def send_bad(transport: Transport, target: Target, path: str) -> ProviderError:
     """Send what fails; whatever fails, the message holds no query and no credential."""
     with pytest.raises(ProviderError) as caught:
         await transport.send(target, Request("list calls", path, (("phone_number", "+15550100"),)))
@@ -138,7 +153,7 @@ async def send_bad(transport: AiohttpTransport, target: Target, path: str) -> Pr
 @pytest.mark.parametrize(
     "path", ["truncated", "half-chunked", "garbage", "closed", "reset", "silent", "drip"]
 )
-async def test_incomplete_answer_is_an_error(transport: AiohttpTransport, server: Server, path: str) -> None:
+async def test_incomplete_answer_is_an_error(transport: Transport, server: Server, path: str) -> None:
     """Cut short, reset, silent or too slow: no part of such an answer is given out, and it may be tried again."""
     error = await send_bad(transport, at(server), f"/{path}")
     assert type(error) is TransportError
@@ -147,14 +162,12 @@ async def test_incomplete_answer_is_an_error(transport: AiohttpTransport, server
 
 
 @pytest.mark.parametrize("path", ["large", "bomb", "endless"])
-async def test_body_that_is_too_large_is_not_read(
-    transport: AiohttpTransport, server: Server, path: str
-) -> None:
+async def test_body_that_is_too_large_is_not_read(transport: Transport, server: Server, path: str) -> None:
     """A body above the limit is refused, whether it says its size, hides it in compression or never ends."""
     assert type(await send_bad(transport, at(server), f"/{path}")) is MalformedError
 
 
-async def test_redirect_within_the_origin_is_followed(transport: AiohttpTransport, server: Server) -> None:
+async def test_redirect_within_the_origin_is_followed(transport: Transport, server: Server) -> None:
     """Another path of the same server is asked with the same credential."""
     answer = await transport.send(at(server, "/v1"), Request("list calls", "/moved"))
     assert answer.body == BODY
@@ -162,9 +175,7 @@ async def test_redirect_within_the_origin_is_followed(transport: AiohttpTranspor
 
 
 @pytest.mark.parametrize("path", ["elsewhere", "circle", "nowhere"])
-async def test_redirect_is_not_followed_anywhere(
-    transport: AiohttpTransport, server: Server, path: str
-) -> None:
+async def test_redirect_is_not_followed_anywhere(transport: Transport, server: Server, path: str) -> None:
     """Another origin is never asked, nor the same one for ever; the way out is in the message."""
     error = await send_bad(transport, at(server), f"/{path}")
     assert type(error) is RejectedError
@@ -172,7 +183,7 @@ async def test_redirect_is_not_followed_anywhere(
     assert len(server.asked) <= 4
 
 
-async def test_server_that_is_not_there_is_an_error(transport: AiohttpTransport) -> None:
+async def test_server_that_is_not_there_is_an_error(transport: Transport) -> None:
     """Nobody listening and a name that nobody has are told apart."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
@@ -182,13 +193,13 @@ async def test_server_that_is_not_there_is_an_error(transport: AiohttpTransport)
     assert type(error) is TransportError
 
 
-async def test_server_that_speaks_no_tls_is_an_error(transport: AiohttpTransport, server: Server) -> None:
+async def test_server_that_speaks_no_tls_is_an_error(transport: Transport, server: Server) -> None:
     """An answer in clear to a secure request is no connection."""
     error = await send_bad(transport, Target(f"https://127.0.0.1:{server.port}"), "/ok")
     assert type(error) is TransportError
 
 
 @pytest.mark.parametrize("base_url", ["http://[bad", "http://x:99999", "http://"])
-async def test_address_that_is_none_is_rejected(transport: AiohttpTransport, base_url: str) -> None:
+async def test_address_that_is_none_is_rejected(transport: Transport, base_url: str) -> None:
     """What cannot be asked is told as such, and not tried again."""
     assert type(await send_bad(transport, Target(base_url), "/ok")) is RejectedError

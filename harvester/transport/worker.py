@@ -1,0 +1,133 @@
+"""The child of a ProcessTransport: asks over aiohttp what comes through its channel, and answers there.
+
+Run as `python -P -m harvester.transport.worker FD`, with the channel at that descriptor. When the channel is closed the
+process is over at once: its parent is gone, or wants it to go. Signals are the parent's affair, who started it with
+those of Ctrl-C and `kill` blocked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import socket
+import sys
+import traceback
+from contextlib import suppress
+
+import msgspec
+
+from harvester.errors import ProviderError
+from harvester.model import Request, Response
+
+from .aiohttp import AiohttpTransport
+from .frames import Answer, Ask, Drop, Failure, Frames, Limits, Place, ToChild
+
+_BUFFER_BYTES = 16 * 1024
+_LEAVE_S = 1.0
+
+
+class Worker:
+    """Carries out what comes through one channel."""
+
+    def __init__(self) -> None:
+        self._frames = Frames(self._receive, self._end, size=_BUFFER_BYTES)
+        self._decoder = msgspec.msgpack.Decoder(ToChild)
+        self._transport = AiohttpTransport()
+        self._places: dict[int, Place] = {}
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._ended = asyncio.Event()
+
+    async def serve(self, channel: socket.socket) -> None:
+        """Serve until the channel is closed; what is under way then is given up.
+
+        Args:
+            channel: One end of a pair of Unix sockets; it is closed.
+        """
+        loop = asyncio.get_running_loop()
+        await loop.create_unix_connection(lambda: self._frames, sock=channel)
+        await self._ended.wait()
+        for task in self._tasks.values():
+            task.cancel()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LEAVE_S):
+                await self._transport.aclose()
+
+    def _end(self) -> None:
+        self._ended.set()
+
+    def _receive(self, encoded: memoryview, _body: bytes) -> None:
+        message = self._decoder.decode(encoded)
+        if isinstance(message, Ask):
+            self._tasks[message.number] = asyncio.create_task(self._answer(message))
+        elif isinstance(message, Drop):
+            task = self._tasks.pop(message.number, None)
+            if task is not None:
+                task.cancel()
+        elif isinstance(message, Place):
+            self._places[message.number] = message
+        else:
+            self._transport = _open(message)
+
+    async def _answer(self, ask: Ask) -> None:
+        request = Request("", ask.path, ask.query, ask.method)
+        try:
+            self._give(ask.number, await self._transport.send(self._places[ask.place], request))
+        except ProviderError as error:
+            self._frames.write(Failure(ask.number, type(error).__name__, error.message, error.status))
+        except Exception as error:  # noqa: BLE001 - a mistake of ours: who asked must not wait for ever
+            self._frames.write(Failure(ask.number, "", _described(error)))
+        finally:
+            self._tasks.pop(ask.number, None)
+
+    def _give(self, number: int, response: Response) -> None:
+        # Names are of a class of their own, which msgpack does not know.
+        headers = [(str(name), value) for name, value in response.headers.items()]
+        answer = Answer(number, response.status, headers, response.received_at, response.elapsed_s)
+        try:
+            self._frames.write(answer, response.body)
+        except UnicodeEncodeError:
+            odd = [(_bytes(name), _bytes(value)) for name, value in headers]
+            self._frames.write(msgspec.structs.replace(answer, headers=[], odd_headers=odd), response.body)
+
+
+def _open(limits: Limits) -> AiohttpTransport:
+    return AiohttpTransport(
+        connect_s=limits.connect_s,
+        read_s=limits.read_s,
+        total_s=limits.total_s,
+        max_body_bytes=limits.max_body_bytes,
+    )
+
+
+def _described(error: Exception) -> str:
+    """Say what went wrong and where; its text may hold an address or a header."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} in {place.name}, line {place.lineno}"
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    """Return a loop of uvloop's where there is one."""
+    try:
+        import uvloop  # noqa: PLC0415 - not everywhere
+
+        return uvloop.new_event_loop()
+    except ImportError:
+        return asyncio.new_event_loop()
+
+
+def main(descriptor: int) -> None:
+    """Serve the channel at a descriptor, and end the process."""
+    gc.freeze()
+    logging.disable()  # what happens is told by answers; others' records could hold addresses with their queries
+    _new_loop().run_until_complete(Worker().serve(socket.socket(fileno=descriptor)))
+    os._exit(0)  # names that are being looked up in threads are not waited for
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

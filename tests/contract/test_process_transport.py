@@ -1,0 +1,525 @@
+"""What a transport in a process of its own has to promise beside: whose life depends on whose, and who sees what."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from types import MappingProxyType
+
+import msgspec
+import psutil
+import pytest
+
+from harvester.errors import MalformedError, RejectedError, TransportError
+from harvester.model import Request
+from harvester.transport.aiohttp import AiohttpTransport
+from harvester.transport.base import Link
+from harvester.transport.frames import (
+    KEPT_BYTES,
+    Answer,
+    Ask,
+    Drop,
+    Failure,
+    Frames,
+    FromChild,
+    Limits,
+    Place,
+)
+from harvester.transport.process import LEAVE_S, MAX_STARTS, ProcessTransport
+from harvester.transport.worker import Worker
+
+from .loopback import BODY, Server
+
+CREDENTIAL = "s3cret-key"
+NOW = datetime(2026, 4, 1, tzinfo=UTC)
+OK = Request("list calls", "/ok")
+SILENT = Request("list calls", "/silent")
+LINUX = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="looks into /proc")
+
+
+class Target(msgspec.Struct, frozen=True):
+    """Where to ask, and as whom."""
+
+    base_url: str
+    headers: Mapping[str, str] = MappingProxyType({"Authorization": f"Bearer {CREDENTIAL}"})
+
+
+@pytest.fixture(params=[False, True], ids=["asyncio", "uvloop"])
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]:
+    return "asyncio", {"use_uvloop": request.param}
+
+
+@pytest.fixture
+async def transport() -> AsyncIterator[ProcessTransport]:
+    opened = ProcessTransport()
+    yield opened
+    await opened.aclose()
+
+
+def at(server: Server) -> Target:
+    return Target(f"http://127.0.0.1:{server.port}")
+
+
+def child_of(transport: ProcessTransport) -> psutil.Process:
+    assert transport._child is not None
+    return psutil.Process(transport._child.process.pid)
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not is_so():  # noqa: ASYNC110 - of another process, or a server that has no events
+            await asyncio.sleep(0.005)
+
+
+@asynccontextmanager
+async def under_way(transport: ProcessTransport, server: Server) -> AsyncIterator[asyncio.Task[object]]:
+    """A request whose answer does not come, once the server has it."""
+    before = len(server.asked)
+    task: asyncio.Task[object] = asyncio.ensure_future(transport.send(at(server), SILENT))
+    await until(lambda: len(server.asked) > before)
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+# Requests and answers.
+
+
+def test_limits_are_those_of_the_other() -> None:
+    """Both take the same limits, with the same defaults."""
+    ours, theirs = (inspect.signature(kind).parameters for kind in (ProcessTransport, AiohttpTransport))
+    assert {name: one.default for name, one in ours.items()} == {name: theirs[name].default for name in ours}
+
+
+@asynccontextmanager
+async def saying(answer: bytes) -> AsyncIterator[tuple[Target, asyncio.Event, asyncio.Event]]:
+    """A server that says this once it is asked, and then waits until the connection is closed; both are told."""
+    asked, gone = asyncio.Event(), asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        asked.set()
+        writer.write(answer)
+        await reader.read()
+        gone.set()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield Target(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"), asked, gone
+    finally:
+        server.close()
+        await asyncio.sleep(0.01)
+
+
+async def test_body_of_any_size_comes_whole(transport: ProcessTransport) -> None:
+    """A body that is larger than any buffer comes as it was sent, and small ones before and after it too."""
+    for size in (0, 1, KEPT_BYTES // 3, 3 * KEPT_BYTES + 17, 5):
+        body = os.urandom(size)
+        async with saying(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (size, body)) as (target, *_):
+            assert (await transport.send(target, OK)).body == body
+    assert transport._child is not None
+    assert len(transport._child._frames._buffer) <= KEPT_BYTES
+
+
+async def test_headers_come_as_they_were(transport: ProcessTransport) -> None:
+    """One that comes twice, one that is no UTF-8, one without a value: they are as in the other transport."""
+    head = (
+        b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX-Name: caf\xe9\r\nX-Empty:\r\nLink: a\r\nlink: b\r\n\r\n"
+    )
+    here = AiohttpTransport()
+    try:
+        async with saying(head) as (target, *_):
+            ours, theirs = await transport.send(target, OK), await here.send(target, OK)
+    finally:
+        await here.aclose()
+    assert list(ours.headers.items()) == list(theirs.headers.items())
+    assert (ours.headers["x-empty"], ours.headers["LINK"]) == ("", "a")
+
+
+@pytest.mark.parametrize(
+    ("headers", "value"),
+    [({}, "\ud800"), ({"X": "\ud800"}, "a"), ({"X": "a\nb"}, "a")],
+)
+async def test_what_cannot_be_sent_is_rejected(
+    transport: ProcessTransport, server: Server, headers: dict[str, str], value: str
+) -> None:
+    """What is no Unicode, or no header, is told as such and goes nowhere; the next request is well."""
+    with pytest.raises(RejectedError):
+        await transport.send(
+            Target(at(server).base_url, headers), Request("get call", "/ok", (("q", value),))
+        )
+    assert server.asked == []
+    assert (await transport.send(at(server), OK)).body == BODY
+
+
+async def test_error_has_its_status(server: Server) -> None:
+    """An answer above the limit says what it was."""
+    transport = ProcessTransport(max_body_bytes=1_000_000)
+    try:
+        with pytest.raises(MalformedError, match="larger than 0 MB") as caught:
+            await transport.send(at(server), Request("list calls", "/large"))
+    finally:
+        await transport.aclose()
+    assert caught.value.status == 200
+
+
+async def test_each_target_is_asked_as_itself(transport: ProcessTransport, server: Server) -> None:
+    """Requests for several accounts at once, and one whose key was renewed, carry their own credentials."""
+    targets = [Target(at(server).base_url, {"Authorization": str(number)}) for number in range(5)]
+    await asyncio.gather(*(transport.send(target, OK) for target in targets * 3))
+    assert sorted(asked.headers["authorization"] for asked in server.asked) == sorted("01234" * 3)
+
+
+async def test_cancelling_gives_up_the_request(transport: ProcessTransport) -> None:
+    """Who no longer waits for an answer closes the connection; others go on."""
+    async with saying(b"") as (target, asked, gone):
+        task = asyncio.ensure_future(transport.send(target, OK))
+        await asked.wait()
+        assert not gone.is_set()
+        task.cancel()
+        await asyncio.wait_for(gone.wait(), 5)
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+
+async def test_cancelling_at_once_disturbs_nobody(transport: ProcessTransport, server: Server) -> None:
+    """The first of many may be cancelled while the child starts: the others get their answers."""
+    tasks = [asyncio.ensure_future(transport.send(at(server), OK)) for _ in range(5)]
+    await asyncio.sleep(0)
+    tasks[0].cancel()
+    answers = await asyncio.gather(*tasks, return_exceptions=True)
+    assert isinstance(answers[0], asyncio.CancelledError)
+    assert [answer.body for answer in answers if not isinstance(answer, BaseException)] == [BODY] * 4
+
+
+@pytest.mark.parametrize("what", ["answer", "end"])
+async def test_what_comes_too_late_is_left(transport: ProcessTransport, server: Server, what: str) -> None:
+    """Who was cancelled in the moment of the answer, or of the child's end, was cancelled."""
+    async with under_way(transport, server) as task:
+        child = transport._child
+        assert child is not None
+        (number,) = child._waiting
+        if what == "end":
+            child.close()
+        task.cancel()
+        if what == "answer":
+            for one in (number, number + 1):
+                child._receive(memoryview(msgspec.msgpack.encode(Answer(one, 200, [], NOW, 0.1))), b"")
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert (await transport.send(at(server), OK)).body == BODY
+
+
+async def test_proxy_of_the_environment_is_used(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The child has the environment of its parent."""
+    monkeypatch.setenv("http_proxy", at(server).base_url)
+    monkeypatch.setenv("no_proxy", "other.test")
+    transport = ProcessTransport()
+    try:
+        assert (await transport.send(Target("http://far.test"), OK)).body == BODY
+    finally:
+        await transport.aclose()
+    assert server.asked[0].line == "GET http://far.test/ok HTTP/1.1"
+
+
+# Lives.
+
+
+async def test_start_is_for_early(transport: ProcessTransport, server: Server) -> None:
+    """Started before there is work, however often, it is one child, and the one that is asked."""
+    transport.start()
+    transport.start()
+    child = child_of(transport)
+    await transport.send(at(server), OK)
+    assert child_of(transport) == child
+
+
+def descriptors() -> set[str]:
+    return {one.name for one in Path("/proc/self/fd").iterdir()}
+
+
+@LINUX
+@pytest.mark.parametrize("kind", ["untouched", "started", "used", "dead"])
+async def test_closing_leaves_nothing(server: Server, kind: str) -> None:
+    """No process, no descriptor: whether it was used, only started, or its child is dead by then."""
+    before = descriptors()
+    pid = 0
+    transport = ProcessTransport()
+    if kind != "untouched":
+        transport.start()
+        pid = child_of(transport).pid
+    if kind in {"used", "dead"}:
+        await transport.send(at(server), OK)
+    if kind == "dead":
+        child_of(transport).kill()
+    await transport.aclose()
+    await transport.aclose()
+    assert not pid or not psutil.pid_exists(pid)
+    await until(lambda: len(descriptors() - before) <= 1)  # the listing's own
+
+
+async def test_closing_ends_what_is_under_way(server: Server) -> None:
+    """Nobody is left waiting, and nobody starts it again."""
+    transport = ProcessTransport()
+    async with under_way(transport, server) as task:
+        await transport.aclose()
+        with pytest.raises(TransportError):
+            await task
+    with pytest.raises(RuntimeError):
+        await transport.send(at(server), OK)
+
+
+async def test_closing_while_it_opens_ends_it(server: Server) -> None:
+    """A request that is as early as the end gets an error, not an answer."""
+    transport = ProcessTransport()
+    task = asyncio.ensure_future(transport.send(at(server), OK))
+    await asyncio.sleep(0)
+    await transport.aclose()
+    with pytest.raises(TransportError):
+        await task
+
+
+@pytest.mark.slow
+async def test_child_that_does_not_leave_is_killed(server: Server) -> None:
+    """One that is stopped does not see that its channel is closed; it is given some time and no more."""
+    transport = ProcessTransport()
+    await transport.send(at(server), OK)
+    child = child_of(transport)
+    child.suspend()
+    began = asyncio.get_running_loop().time()
+    await transport.aclose()
+    assert asyncio.get_running_loop().time() - began == pytest.approx(LEAVE_S, abs=1)
+    assert not psutil.pid_exists(child.pid)
+
+
+async def test_child_that_dies_is_replaced(transport: ProcessTransport, server: Server) -> None:
+    """What was under way may be tried again, by another child."""
+    await transport.send(at(server), OK)
+    async with under_way(transport, server) as task:
+        child = child_of(transport)
+        child.kill()
+        with pytest.raises(TransportError) as caught:
+            await task
+    assert caught.value.is_retryable
+    assert (await transport.send(at(server), OK)).body == BODY
+    assert child_of(transport) != child
+
+
+@pytest.mark.slow
+async def test_children_that_die_in_vain_are_enough(transport: ProcessTransport, server: Server) -> None:
+    """After three without an answer each request says so; one answer between and they are counted anew."""
+    for is_answered in (True, *[False] * MAX_STARTS):
+        if is_answered:
+            await transport.send(at(server), OK)
+        async with under_way(transport, server) as task:
+            child_of(transport).kill()
+            with pytest.raises(TransportError, match="before the answer came"):
+                await task
+    for _ in range(2):
+        with pytest.raises(TransportError, match="3 times without an answer"):
+            await transport.send(at(server), OK)
+
+
+async def test_signals_are_the_parents_affair(transport: ProcessTransport, server: Server) -> None:
+    """Ctrl-C and a service's stop reach the child too, from its first moment, and mean nothing to it."""
+    transport.start()
+    child = child_of(transport)
+    for _ in range(3):
+        child.send_signal(signal.SIGINT)
+        child.send_signal(signal.SIGTERM)
+        assert (await transport.send(at(server), OK)).body == BODY
+    assert child_of(transport) == child
+
+
+@LINUX
+async def test_credentials_travel_through_the_channel_only(
+    transport: ProcessTransport, server: Server
+) -> None:
+    """Neither arguments nor environment of the child tell, nor what is logged or printed of a message."""
+    await transport.send(at(server), OK)
+    child = child_of(transport)
+    assert CREDENTIAL not in f"{child.cmdline()} {child.environ()}"
+    assert CREDENTIAL not in repr(Place(0, CREDENTIAL, {"Authorization": CREDENTIAL}))
+    assert CREDENTIAL not in repr(Ask(0, 0, "GET", CREDENTIAL, ((CREDENTIAL, CREDENTIAL),)))
+
+
+@pytest.mark.parametrize("executable", ["", "/nonexistent/python"])
+async def test_without_a_child_it_asks_itself(
+    server: Server, monkeypatch: pytest.MonkeyPatch, executable: str
+) -> None:
+    """Where no process can be started, this one does the work."""
+    monkeypatch.setattr(sys, "executable", executable)
+    transport = ProcessTransport()
+    transport.start()
+    try:
+        for _ in range(2):
+            assert (await transport.send(at(server), OK)).body == BODY
+    finally:
+        await transport.aclose()
+    assert transport._child is None
+    assert [asked.connection for asked in server.asked] == [1, 1]
+
+
+# The process as a whole, seen from outside.
+
+FETCH = """
+import asyncio, sys
+from harvester.model import Request
+from harvester.transport.process import ProcessTransport
+class Target:
+    base_url, headers = sys.argv[1], {}
+async def main():
+    transport = ProcessTransport()
+    assert not {"aiohttp", "multidict"} & set(sys.modules)
+    answer = await transport.send(Target, Request("", "/ok"))
+    print(answer.status, transport._child.process.pid, "aiohttp" in sys.modules, flush=True)
+    await asyncio.sleep(float(sys.argv[2]))
+    await transport.aclose()
+asyncio.run(main())
+"""
+
+
+async def fetching(server: Server, wait_s: float, folder: str = ".") -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-c", FETCH, at(server).base_url, str(wait_s), stdout=subprocess.PIPE, cwd=folder
+    )
+
+
+@pytest.mark.slow
+async def test_aiohttp_stays_out_of_this_process(server: Server) -> None:
+    """What takes 190 ms and 10 MB to import is paid beside the caller's own start."""
+    run = await fetching(server, 0)
+    out, _ = await run.communicate()
+    assert (out.split()[0], out.split()[2], run.returncode) == (b"200", b"False", 0)
+
+
+@pytest.mark.slow
+async def test_child_finds_what_its_parent_finds(server: Server, tmp_path: Path) -> None:
+    """It looks for modules where its parent does, in the same order; and it can do without uvloop."""
+    (tmp_path / "uvloop.py").write_text("open('looked', 'w').close()\nraise ImportError\n")
+    run = await fetching(server, 0, str(tmp_path))
+    out, _ = await run.communicate()
+    assert (out[:3], run.returncode, (tmp_path / "looked").exists()) == (b"200", 0, True)
+
+
+@pytest.mark.slow
+async def test_child_ends_with_its_parent(server: Server) -> None:
+    """Whatever becomes of the parent, by `kill -9` too, no child is left."""
+    run = await fetching(server, 60)
+    assert run.stdout is not None
+    child = psutil.Process(int((await run.stdout.readline()).split()[1]))
+    run.kill()
+    await run.wait()
+    await until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
+
+
+# The other end, in this process.
+
+
+class Parent:
+    """Speaks to a Worker as a ProcessTransport does."""
+
+    def __init__(self) -> None:
+        self.frames = Frames(self._receive, lambda: None, size=64)
+        self.said: list[Answer | Failure] = []
+        self.bodies: list[bytes] = []
+
+    def _receive(self, encoded: memoryview, body: bytes) -> None:
+        self.said.append(msgspec.msgpack.decode(encoded, type=FromChild))
+        self.bodies.append(body)
+
+    async def hear(self, count: int) -> None:
+        await until(lambda: len(self.said) >= count)
+
+
+@pytest.fixture
+async def parent() -> AsyncIterator[Parent]:
+    ours, theirs = socket.socketpair()
+    opened = Parent()
+    serving = asyncio.ensure_future(Worker().serve(theirs))
+    await asyncio.get_running_loop().create_unix_connection(lambda: opened.frames, sock=ours)
+    yield opened
+    opened.frames.close()
+    opened.frames.write(Drop(0))  # into the void
+    await serving
+    assert not opened.frames.is_open
+
+
+async def test_worker_answers_by_number(parent: Parent, server: Server) -> None:
+    """Each answer has the number of its question, whatever the order."""
+    parent.frames.write(Limits(1, 1, 1, 1000))
+    parent.frames.write(Place(7, at(server).base_url, {}))
+    for number, path in enumerate(("/ok", "/refused", "/reset", "/large", "/after-a-while")):
+        parent.frames.write(Ask(number, 7, "GET", path, ()))
+    await parent.hear(5)
+    said = {one.number: one for one in parent.said}
+    assert [getattr(said[number], "status") for number in range(5)] == [200, 429, None, 200, 200]  # noqa: B009
+    kinds = [getattr(said[number], "kind", "") for number in range(5)]
+    assert kinds == ["", "", "TransportError", "MalformedError", ""]
+    assert parent.said[-1].number == 4
+
+
+async def test_worker_gives_odd_headers_as_bytes(parent: Parent) -> None:
+    """What is no UTF-8 goes along as it came."""
+    async with saying(b"HTTP/1.1 204 No\r\nX-Name: caf\xe9\r\n\r\n") as (target, *_):
+        parent.frames.write(Place(0, target.base_url, {}))
+        parent.frames.write(Ask(0, 0, "GET", "/", ()))
+        await parent.hear(1)
+    (answer,) = parent.said
+    assert isinstance(answer, Answer)
+    assert (answer.headers, answer.odd_headers) == ([], [(b"X-Name", b"caf\xe9")])
+
+
+async def test_worker_tells_of_its_own_mistakes(parent: Parent) -> None:
+    """A question about a place it was not told of is answered: nobody waits for ever."""
+    parent.frames.write(Ask(0, 1, "GET", "/", ()))
+    await parent.hear(1)
+    assert isinstance(parent.said[0], Failure)
+    assert parent.said[0].message.startswith("KeyError in _answer, line ")
+
+
+async def test_worker_drops_what_is_not_wanted(parent: Parent, server: Server) -> None:
+    """Dropped with its question, under way, or long answered: nothing comes of it."""
+    parent.frames.write(Place(0, at(server).base_url, {}))
+    parent.frames.write(Ask(0, 0, "GET", "/never-sent", ()))
+    parent.frames.write(Drop(0))
+    parent.frames.write(Ask(1, 0, "GET", "/silent", ()))
+    parent.frames.write(Ask(2, 0, "GET", "/ok", ()))
+    await parent.hear(1)
+    parent.frames.write(Drop(1))
+    parent.frames.write(Drop(2))
+    parent.frames.write(Ask(3, 0, "GET", "/ok", ()))
+    parent.frames.write(Ask(4, 0, "GET", "/silent", ()))  # and this one when all is over
+    await parent.hear(2)
+    await until(lambda: len(server.asked) == 4)
+    assert [one.number for one in parent.said] == [2, 3]
+    assert sorted(asked.line.split()[1] for asked in server.asked) == ["/ok", "/ok", "/silent", "/silent"]
+
+
+async def test_mistake_of_the_child_is_not_a_refusal(transport: ProcessTransport, server: Server) -> None:
+    """What the child did not foresee is a mistake here too, and no reason to try again."""
+    await transport.send(at(server), OK)
+    assert transport._child is not None
+    transport._child._places = dict.fromkeys(transport._child._places, 99)
+    with pytest.raises(RuntimeError, match="met a KeyError in _answer"):
+        await transport.send(at(server), OK)
+
+
+async def test_stream_is_followed_here(transport: ProcessTransport, server: Server) -> None:
+    """A link needs no child."""
+    link = Link(f"{at(server).base_url}/ok", trusted="http://127.0.0.1")
+    async with transport.stream(link) as stream:
+        assert stream.status == 200
+    assert transport._child is None

@@ -13,18 +13,20 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+LOOK_EVERY_S = 0.05
 LONGEST_S = 900.0
 """After so long a run is stopped, and the benchmark has failed."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What a run took; CPU is of all its threads."""
+    """What a run took; CPU is of all its threads and processes, memory the sum of its processes' peaks."""
 
     elapsed_s: float
     cpu_s: float
@@ -49,12 +51,14 @@ def run_measured(command: Sequence[str], log: Path) -> Measured:
     with log.open("wb") as out, errors.open("wb") as err:
         started = time.perf_counter()
         process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
-        code, usage = _reap(process)
+        with _watched(process.pid) as of_children:
+            code, usage = _reap(process)
         elapsed = time.perf_counter() - started
     if code != 0:
         said = errors.read_text(errors="replace").strip()[-2000:]
         raise ContenderError(f"{' '.join(command)} ended with {code}: {said}")
-    return Measured(elapsed, usage.ru_utime + usage.ru_stime, _peak_bytes(usage))
+    peak = max(_peak_bytes(usage), of_children.beside_bytes + of_children.main_bytes)
+    return Measured(elapsed, usage.ru_utime + usage.ru_stime, peak)
 
 
 def floor_bytes() -> int:
@@ -75,6 +79,52 @@ def _reap(process: subprocess.Popen[bytes]) -> tuple[int, resource.struct_rusage
         guard.cancel()
     process.returncode = os.waitstatus_to_exitcode(status)
     return process.returncode, usage
+
+
+class _Family:
+    """The peaks of a process and of those it started, as last seen; only Linux tells them."""
+
+    def __init__(self) -> None:
+        self.main_bytes = 0
+        self.beside_bytes = 0
+
+    def look(self, pid: int) -> None:
+        """Note the peaks of those that run now; of those that ran at once, the largest sum counts."""
+        self.main_bytes = max(self.main_bytes, _high_water(pid))
+        self.beside_bytes = max(self.beside_bytes, sum(map(_high_water, _children(pid))))
+
+
+@contextmanager
+def _watched(pid: int) -> Iterator[_Family]:
+    family, over = _Family(), threading.Event()
+
+    def watch() -> None:
+        while not over.wait(LOOK_EVERY_S):
+            family.look(pid)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield family
+    finally:
+        over.set()
+        watcher.join()
+
+
+def _children(pid: int) -> list[int]:
+    """Return the processes that one has started, and those that they have."""
+    found: list[int] = []
+    with suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            found += map(int, (task / "children").read_text().split())
+    return found + [below for child in found for below in _children(child)]
+
+
+def _high_water(pid: int) -> int:
+    with suppress(OSError, ValueError, StopIteration):
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        return 1024 * int(next(line for line in lines if line.startswith("VmHWM:")).split()[1])
+    return 0
 
 
 def _peak_bytes(usage: resource.struct_rusage) -> int:

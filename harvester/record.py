@@ -5,8 +5,10 @@ Column order is the order of the fields. Columns may be added; none is renamed, 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from itertools import repeat
+from typing import Annotated, Any, Literal, overload
 
 import msgspec
 from msgspec import Meta
@@ -81,6 +83,53 @@ class Record(msgspec.Struct, kw_only=True, gc=False):
 
 
 COLUMNS: tuple[str, ...] = Record.__struct_fields__
+
+_DEFAULTS: dict[str, Any] = {
+    field.name: None if field.required else field.default for field in msgspec.structs.fields(Record)
+}
+_Row: Any = msgspec.defstruct("Row", [(name, Any) for name in COLUMNS], gc=False)
+
+
+class Records(Sequence[Record]):
+    """Calls in the unified shape, kept by columns: a hundred at once cost a third of one by one.
+
+    A Sequence of Records to whoever looks at one; what writes many takes `columns` or `rows`.
+
+    Args:
+        length: How many.
+        columns: By name, a list of so many values, or one value that is not a list for all of them; what is not named
+            has its default.
+        text_bytes: About how many bytes of text they hold.
+    """
+
+    def __init__(self, length: int, columns: Mapping[str, Any], *, text_bytes: int = 0) -> None:
+        self.columns: dict[str, Any] = {**_DEFAULTS, **columns}
+        self.text_bytes: int = text_bytes
+        self._length = length
+
+    def __len__(self) -> int:
+        return self._length
+
+    @overload
+    def __getitem__(self, index: int) -> Record: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Record]: ...
+    def __getitem__(self, index: int | slice) -> Record | list[Record]:
+        """Return records, made now; what is changed in one stays there."""
+        if isinstance(index, slice):
+            return [self[at] for at in range(self._length)[index]]
+        at = range(self._length)[index]
+        return Record(
+            **{name: value[at] if type(value) is list else value for name, value in self.columns.items()}
+        )
+
+    def rows(self) -> list[Any]:
+        """Return structs that are encoded as Records are, and are good for nothing else."""
+        columns = self.columns
+        values = (columns[name] for name in COLUMNS)
+        return list(
+            map(_Row, *[value if type(value) is list else repeat(value, self._length) for value in values])
+        )
 
 
 def utc(moment: datetime | None) -> datetime | None:

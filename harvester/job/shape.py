@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
@@ -15,7 +16,8 @@ from harvester.errors import MalformedError
 from harvester.journal import DATELESS, NAMELESS, KeptRecording
 from harvester.model import Listing, NativeRows, Origin, Problem, Quarantined, Shape
 from harvester.providers.base import Provider
-from harvester.record import Record, utc
+from harvester.providers.records import to_records
+from harvester.record import Record, Records, utc
 
 from .ids import hour_of
 
@@ -149,10 +151,8 @@ class Shaper:
         if self._is_native:
             return self._native(rows, calls, agent_id)
         origin = Origin(self._source, self._name, self._run_id, fetched_at, agent_id, agent_name)
-        to_record = self._provider.to_record
-        if not self._keep_raw:
-            return [[to_record(call, None, origin) for call in calls]]
-        return [[to_record(call, str(row, "utf-8"), origin) for call, row in zip(calls, rows, strict=True)]]
+        raw = self._texts(rows)
+        return [to_records(self._provider, calls, origin, text_bytes=sum(map(len, rows)), raw=raw)]
 
     def _rows_with(
         self,
@@ -175,20 +175,29 @@ class Shaper:
             paths = [extra.recording.path if extra.recording else None for *_, extra in found]
             return self._native(rows, calls, agent_id, paths if any(paths) else None)
         origin = Origin(self._source, self._name, self._run_id, fetched_at, agent_id, agent_name)
-        return [[self._record(row, call, extra, origin) for row, call, extra in found]]
+        runs = groupby(found, key=lambda one: one[2].detail is not None)
+        return [self._records(list(run), origin) for _, run in runs]
 
-    def _record(self, row: msgspec.Raw, call: Any, extra: Extra, origin: Origin) -> Record:
-        raw = str(row, "utf-8") if self._keep_raw else None
-        if (detail := extra.detail) is None:
-            record = self._provider.to_record(call, raw, origin)
-        else:
-            origin = msgspec.structs.replace(origin, fetched_at=detail.fetched_at)
-            whole = str(detail.raw, "utf-8") if self._keep_raw else None
-            record = self._provider.to_record(detail.call, whole, origin, raw)
-        if (recording := extra.recording) is not None:
-            record.recording_path, record.recording_sha256 = recording.path, recording.sha256
-            record.recording_bytes = recording.bytes
-        return record
+    def _records(self, found: Sequence[tuple[msgspec.Raw, Any, Extra]], origin: Origin) -> Records:
+        """Return rows of which all or none have a detail."""
+        rows, recordings = [row for row, *_ in found], [extra.recording for *_, extra in found]
+        columns: dict[str, Any] = {
+            "raw": self._texts(rows),
+            "recording_path": [one and one.path for one in recordings],
+            "recording_sha256": [one and one.sha256 for one in recordings],
+            "recording_bytes": [one and one.bytes for one in recordings],
+        }
+        details = [extra.detail for *_, extra in found if extra.detail is not None]
+        calls, size = [call for _, call, _ in found], sum(map(len, rows))
+        if details:
+            wholes = [detail.raw for detail in details]
+            calls, size = [detail.call for detail in details], size + sum(map(len, wholes))
+            columns["raw"], columns["raw_list"] = self._texts(wholes), columns["raw"]
+            columns["fetched_at"] = [detail.fetched_at for detail in details]
+        return to_records(self._provider, calls, origin, text_bytes=size, **columns)
+
+    def _texts(self, rows: Sequence[msgspec.Raw]) -> list[str] | None:
+        return [str(row, "utf-8") for row in rows] if self._keep_raw else None
 
     def _native(
         self,

@@ -5,7 +5,7 @@ Sources: AgentVoice's page "Calls", and `FACTS`, "AgentVoice".
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harvester.errors import ProviderError, UnsupportedError
@@ -20,7 +20,6 @@ from harvester.model import (
     Response,
     Secret,
 )
-from harvester.record import Record
 
 from .agentvoice_call import COLUMNS, Call, Key, is_spare, turns_in
 from .asking import call_segment, pairs
@@ -28,7 +27,7 @@ from .base import Capabilities, Filter
 from .envelope import count, read_envelope, said
 from .links import unsigned
 from .refusals import error_of, read_refusal, says_no_calls
-from .rows import decode_rows, moment
+from .rows import decode_rows, moments
 from .single import read_newest, read_single
 from .words import DIRECTIONS, statuses
 
@@ -185,52 +184,57 @@ class AgentVoice:
         """Return the link in the row, light or full."""
         return call.recording_url or None
 
-    def to_record(self, call: Any, raw: str | None, origin: Origin, raw_list: str | None = None) -> Record:
-        """Return the call in the unified shape.
+    def to_columns(self, calls: Sequence[Any], origin: Origin) -> dict[str, Any]:
+        """Return the calls in the unified shape.
 
         The page has the customer's number and the originating one. An outbound call goes from the latter to the
         customer. An inbound one comes from the customer, and the row does not have the number that was dialled.
         Without a direction neither is known.
         """
-        direction = DIRECTIONS[call.call_type]
-        is_outbound = direction == "outbound"
-        customer = call.phone_number
-        first, last = call.contact_first_name, call.contact_last_name
-        record = Record(
-            provider=origin.provider,
-            source=origin.source,
-            call_id=call.id,
-            agent_id=call.agent_id or origin.agent_id,
-            agent_name=call.agent_name or origin.agent_name,
-            direction=direction,
-            status=_STATUSES[call.status],
-            status_raw=call.status,
-            from_number=call.phone_number_called_from if is_outbound else customer if direction else None,
-            to_number=customer if is_outbound else None,
-            customer_number=customer,
-            contact_id=call.contact_id,
-            contact_name=f"{first} {last}" if first and last else first or last or None,
-            contact_email=call.contact_email,
-            campaign_id=call.campaign_id,
-            campaign_name=call.campaign_name,
-            created_at=moment(call.created_at),
-            started_at=moment(call.started_at),
-            ended_at=moment(call.ended_at),
-            duration_s=call.call_duration,
-            success=call.call_success,
-            voicemail=call.went_to_voicemail,
-            end_reason=call.ended_reason,
-            summary=call.call_description,
-            recording_url=unsigned(call.recording_url) if call.recording_url else None,
-            raw=raw,
-            fetched_at=origin.fetched_at,
-            run_id=origin.run_id,
-        )
-        if call.transcript_formatted is not None or call.transcript is not None:
-            record.transcript = turns_in(call)
-        if raw_list is not None:
-            record.raw_list = raw_list
-        return record
+        statuses_raw = [call.status for call in calls]
+        directions = [DIRECTIONS[call.call_type] for call in calls]
+        numbers = [call.phone_number for call in calls]
+        senders = [
+            call.phone_number_called_from
+            if direction == "outbound"
+            else call.phone_number
+            if direction
+            else None
+            for call, direction in zip(calls, directions, strict=True)
+        ]
+        return {
+            "call_id": [call.id for call in calls],
+            "agent_id": [call.agent_id or origin.agent_id for call in calls],
+            "agent_name": [call.agent_name or origin.agent_name for call in calls],
+            "direction": directions,
+            "status": [_STATUSES[status] for status in statuses_raw],
+            "status_raw": statuses_raw,
+            "from_number": senders,
+            "to_number": [
+                number if direction == "outbound" else None
+                for number, direction in zip(numbers, directions, strict=True)
+            ],
+            "customer_number": numbers,
+            "contact_id": [call.contact_id for call in calls],
+            "contact_name": [_name(call.contact_first_name, call.contact_last_name) for call in calls],
+            "contact_email": [call.contact_email for call in calls],
+            "campaign_id": [call.campaign_id for call in calls],
+            "campaign_name": [call.campaign_name for call in calls],
+            "created_at": moments([call.created_at for call in calls]),
+            "started_at": moments([call.started_at for call in calls]),
+            "ended_at": moments([call.ended_at for call in calls]),
+            "duration_s": [call.call_duration for call in calls],
+            "success": [call.call_success for call in calls],
+            "voicemail": [call.went_to_voicemail for call in calls],
+            "end_reason": [call.ended_reason for call in calls],
+            "summary": [call.call_description for call in calls],
+            "transcript": [turns_in(call) for call in calls],
+            "recording_url": [unsigned(call.recording_url) for call in calls],
+        }
+
+
+def _name(first: str | None, last: str | None) -> str | None:
+    return f"{first} {last}" if first and last else first or last or None
 
 
 def _payload(details: tuple[str, ...]) -> tuple[tuple[str, str], ...]:

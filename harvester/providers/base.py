@@ -5,7 +5,7 @@ A provider is one file that defines an object of this shape, and one line in the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -29,7 +29,6 @@ from harvester.model import (
     Response,
     Secret,
 )
-from harvester.record import Record
 
 
 class Filter(msgspec.Struct, frozen=True):
@@ -98,7 +97,7 @@ class Provider(Protocol):
 
     @property
     def call_type(self) -> type[Any]:
-        """The struct of a list row: `id`, `created_at` and all that `to_record` reads."""
+        """The struct of a list row: `id`, `created_at` and all that `to_columns` reads."""
         ...
 
     @property
@@ -237,17 +236,18 @@ class Provider(Protocol):
         """
         ...
 
-    def to_record(self, call: Any, raw: str | None, origin: Origin, raw_list: str | None = None) -> Record:
-        """Return a call in the unified shape, from a `call_type` or a `detail_type`; a detail stands alone.
+    def to_columns(self, calls: Sequence[Any], origin: Origin) -> dict[str, Any]:
+        """Return what calls say in the unified shape, by columns: `records.to_records` adds what is the same for all.
 
         Never raises for what `decode` returned. A transcript is null where none was sent or none could be read,
         and empty where nobody spoke. The link to the recording has lost its signature.
 
         Args:
-            call: The struct.
-            raw: The JSON it was decoded from, for the column.
-            origin: What it has in common with others; `agent_id` stands in where the call names no agent.
-            raw_list: The list row's JSON, where `raw` is a detail.
+            calls: One or more structs, all of `call_type` or all of `detail_type`; a detail stands alone.
+            origin: What they have in common; `agent_id` stands in where a call names no agent.
+
+        Returns:
+            By a field's name in Record, a list of as many values as there are calls, or one that holds for all.
         """
         ...
 

@@ -6,7 +6,7 @@ Sources: the pages "Get call" and "List calls" of BimpeAI's API reference (conso
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -24,17 +24,16 @@ from harvester.model import (
     Response,
     Secret,
 )
-from harvester.record import Record
 
 from .agents import agents_in
 from .asking import agent_call_path, agent_segment, numbered, pairs, whole
 from .base import Capabilities, Filter
 from .envelope import count, is_before, number_before, read_envelope, said
 from .refusals import error_of, read_refusal, says_no_calls
-from .rows import decode_rows, moment
+from .rows import decode_rows, moments
 from .single import read_single
 from .transcripts import Transcript, turns_of
-from .words import DIRECTIONS, statuses
+from .words import DIRECTIONS, customers, statuses
 
 _PREFIX = "/api/v1/console"
 _STATUSES = statuses(ended="completed")
@@ -225,45 +224,34 @@ class Bimpe:
         """Return None: recordings are not documented."""
         return None
 
-    def to_record(self, call: Any, raw: str | None, origin: Origin, raw_list: str | None = None) -> Record:
-        """Return the call in the unified shape."""
-        direction = DIRECTIONS[call.direction]
-        record = Record(
-            provider=origin.provider,
-            source=origin.source,
-            call_id=call.id,
-            agent_id=origin.agent_id,
-            agent_name=origin.agent_name,
-            direction=direction,
-            status=_STATUSES[call.status],
-            status_raw=call.status,
-            is_test=call.is_test_call,
-            from_number=call.source,
-            to_number=call.destination,
-            customer_number=(
-                call.source
-                if direction == "inbound"
-                else call.destination
-                if direction == "outbound"
-                else None
-            ),
-            created_at=moment(call.created_at),
-            started_at=moment(call.started_at),
-            ringing_at=moment(call.ringing_at),
-            answered_at=moment(call.answered_at),
-            ended_at=moment(call.ended_at),
-            duration_s=call.duration_seconds,
-            end_reason=call.end_reason,
-            error_reason=call.error_reason,
-            raw=raw,
-            fetched_at=origin.fetched_at,
-            run_id=origin.run_id,
-        )
-        if type(call) is Detail:
-            record.transcript = turns_of(call.conversation_logs)
-        if raw_list is not None:
-            record.raw_list = raw_list
-        return record
+    def to_columns(self, calls: Sequence[Any], origin: Origin) -> dict[str, Any]:
+        """Return the calls in the unified shape."""
+        statuses_raw = [call.status for call in calls]
+        directions = [DIRECTIONS[call.direction] for call in calls]
+        senders, receivers = [call.source for call in calls], [call.destination for call in calls]
+        columns = {
+            "call_id": [call.id for call in calls],
+            "agent_id": origin.agent_id,
+            "agent_name": origin.agent_name,
+            "direction": directions,
+            "status": [_STATUSES[status] for status in statuses_raw],
+            "status_raw": statuses_raw,
+            "is_test": [call.is_test_call for call in calls],
+            "from_number": senders,
+            "to_number": receivers,
+            "customer_number": customers(directions, senders, receivers),
+            "created_at": moments([call.created_at for call in calls]),
+            "started_at": moments([call.started_at for call in calls]),
+            "ringing_at": moments([call.ringing_at for call in calls]),
+            "answered_at": moments([call.answered_at for call in calls]),
+            "ended_at": moments([call.ended_at for call in calls]),
+            "duration_s": [call.duration_seconds for call in calls],
+            "end_reason": [call.end_reason for call in calls],
+            "error_reason": [call.error_reason for call in calls],
+        }
+        if type(calls[0]) is Detail:
+            columns["transcript"] = [turns_of(call.conversation_logs) for call in calls]
+        return columns
 
 
 BIMPE = Bimpe()

@@ -119,6 +119,8 @@ def said(value: Any) -> Mapping[str, Any]:
 
 def count(value: Any, least: int = 0) -> int | None:
     """Return a whole number from `least` up, also one sent as a float or in digits; else None."""
+    if type(value) is int and least <= value <= _MOST:
+        return value
     if (isinstance(value, str) and len(value) < 20 and value.isascii() and value.isdigit()) or (
         isinstance(value, float) and value.is_integer()
     ):

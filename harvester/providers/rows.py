@@ -124,6 +124,13 @@ def moment(value: datetime | None) -> datetime | None:
         return None
 
 
+def moments(values: list[datetime | None]) -> list[datetime | None]:
+    """Return a column of moments as `moment` has each of them."""
+    if {UTC if value is None else value.tzinfo for value in values} == _UTC_ALONE:
+        return values
+    return [moment(value) for value in values]
+
+
 def _decode_each(rows: list[Raw], wire: Any) -> tuple[list[Any], list[Problem]]:
     calls: list[Any] = []
     problems: list[Problem] = []

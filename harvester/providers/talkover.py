@@ -6,7 +6,7 @@ list of agents, the limits and where pages and server disagree.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -25,15 +25,14 @@ from harvester.model import (
     Response,
     Secret,
 )
-from harvester.record import Record
 
 from .agents import agents_in
 from .asking import is_unfiltered, numbered, pairs, segment, shifted
 from .base import Capabilities, Filter
 from .envelope import count, is_before, number_before, read_envelope, said
 from .refusals import error_of, read_refusal, says_no_calls
-from .rows import decode_rows, moment
-from .words import DIRECTIONS, statuses
+from .rows import decode_rows, moments
+from .words import DIRECTIONS, customers, statuses
 
 _PREFIX = "/api/v1"
 _NO_SINGLE_CALL = "Talkover has no route for one call: export the days around it and look for its id there"
@@ -237,41 +236,29 @@ class Talkover:
         """Return None: recordings are not documented."""
         return None
 
-    def to_record(self, call: Any, raw: str | None, origin: Origin, raw_list: str | None = None) -> Record:
-        """Return the call in the unified shape."""
-        agent = call.agent or _NO_AGENT
-        direction = DIRECTIONS[call.direction]
-        record = Record(
-            provider=origin.provider,
-            source=origin.source,
-            call_id=call.id,
-            external_id=call.sid,
-            agent_id=agent.id or origin.agent_id,
-            agent_name=agent.name or origin.agent_name,
-            direction=direction,
-            status=_STATUSES[call.status],
-            status_raw=call.status,
-            is_test=call.is_testing,
-            from_number=call.from_number,
-            to_number=call.to_number,
-            customer_number=(
-                call.from_number
-                if direction == "inbound"
-                else call.to_number
-                if direction == "outbound"
-                else None
-            ),
-            created_at=moment(call.created_at),
-            ended_at=moment(call.ended_at),
-            updated_at=moment(call.updated_at),
-            duration_s=call.duration,
-            raw=raw,
-            fetched_at=origin.fetched_at,
-            run_id=origin.run_id,
-        )
-        if raw_list is not None:
-            record.raw_list = raw_list
-        return record
+    def to_columns(self, calls: Sequence[Any], origin: Origin) -> dict[str, Any]:
+        """Return the calls in the unified shape."""
+        agents = [call.agent or _NO_AGENT for call in calls]
+        statuses_raw = [call.status for call in calls]
+        directions = [DIRECTIONS[call.direction] for call in calls]
+        senders, receivers = [call.from_number for call in calls], [call.to_number for call in calls]
+        return {
+            "call_id": [call.id for call in calls],
+            "external_id": [call.sid for call in calls],
+            "agent_id": [agent.id or origin.agent_id for agent in agents],
+            "agent_name": [agent.name or origin.agent_name for agent in agents],
+            "direction": directions,
+            "status": [_STATUSES[status] for status in statuses_raw],
+            "status_raw": statuses_raw,
+            "is_test": [call.is_testing for call in calls],
+            "from_number": senders,
+            "to_number": receivers,
+            "customer_number": customers(directions, senders, receivers),
+            "created_at": moments([call.created_at for call in calls]),
+            "ended_at": moments([call.ended_at for call in calls]),
+            "updated_at": moments([call.updated_at for call in calls]),
+            "duration_s": [call.duration for call in calls],
+        }
 
 
 def _days(query: Query) -> tuple[tuple[str, str], ...]:

@@ -5,7 +5,7 @@ Sources: TalkPilot's page "Calls", and `FACTS`, "TalkPilot", for agents, paging,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -24,7 +24,7 @@ from harvester.model import (
     Response,
     Secret,
 )
-from harvester.record import Record, Status
+from harvester.record import Status
 
 from .agents import agents_in
 from .asking import agent_call_path, agent_segment, is_unfiltered, numbered, pairs, shifted, stretch, whole
@@ -32,7 +32,7 @@ from .base import Capabilities, Filter
 from .envelope import count, is_before, number_before, read_envelope, said
 from .links import unsigned
 from .refusals import error_of, read_refusal, says_no_calls
-from .rows import decode_rows, moment
+from .rows import decode_rows, moments
 from .single import read_single
 from .transcripts import Transcript, turns_of
 from .words import Words
@@ -237,43 +237,37 @@ class TalkPilot:
         """Return the link in a detail; rows of the list have none."""
         return None if type(call) is Call else call.audio_file_url or None
 
-    def to_record(self, call: Any, raw: str | None, origin: Origin, raw_list: str | None = None) -> Record:
-        """Return the call in the unified shape.
+    def to_columns(self, calls: Sequence[Any], origin: Origin) -> dict[str, Any]:
+        """Return the calls in the unified shape.
 
         `phone_number` is the caller's. Which way a call went is not documented, so it is neither from nor to.
         """
-        created_at = moment(call.created_at)
-        record = Record(
-            provider=origin.provider,
-            source=origin.source,
-            call_id=call.id,
-            external_id=call.call_id,
-            agent_id=call.agent_id or origin.agent_id,
-            agent_name=origin.agent_name,
-            status=_STATUSES[call.disconnection_reason],
-            status_raw=call.disconnection_reason,
-            customer_number=call.phone_number,
-            contact_name=call.customer_name,
-            created_at=created_at,
-            started_at=created_at,
-            updated_at=moment(call.updated_at),
-            deleted_at=moment(call.deleted_at),
-            duration_s=call.duration,
-            success=call.general_success,
-            is_purged=call.is_purged,
-            end_reason=call.disconnection_reason,
-            summary=call.call_summary,
-            raw=raw,
-            fetched_at=origin.fetched_at,
-            run_id=origin.run_id,
-        )
-        if type(call) is Detail:
-            record.score = call.final_score
-            record.transcript = turns_of(call.transcript)
-            record.recording_url = unsigned(call.audio_file_url)
-        if raw_list is not None:
-            record.raw_list = raw_list
-        return record
+        reasons = [call.disconnection_reason for call in calls]
+        created_at = moments([call.created_at for call in calls])
+        columns = {
+            "call_id": [call.id for call in calls],
+            "external_id": [call.call_id for call in calls],
+            "agent_id": [call.agent_id or origin.agent_id for call in calls],
+            "agent_name": origin.agent_name,
+            "status": [_STATUSES[reason] for reason in reasons],
+            "status_raw": reasons,
+            "customer_number": [call.phone_number for call in calls],
+            "contact_name": [call.customer_name for call in calls],
+            "created_at": created_at,
+            "started_at": created_at,
+            "updated_at": moments([call.updated_at for call in calls]),
+            "deleted_at": moments([call.deleted_at for call in calls]),
+            "duration_s": [call.duration for call in calls],
+            "success": [call.general_success for call in calls],
+            "is_purged": [call.is_purged for call in calls],
+            "end_reason": reasons,
+            "summary": [call.call_summary for call in calls],
+        }
+        if type(calls[0]) is Detail:
+            columns["score"] = [call.final_score for call in calls]
+            columns["transcript"] = [turns_of(call.transcript) for call in calls]
+            columns["recording_url"] = [unsigned(call.audio_file_url) for call in calls]
+        return columns
 
 
 def _range(query: Query) -> tuple[tuple[str, str], ...]:

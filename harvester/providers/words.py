@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from harvester.record import Direction, Status
@@ -74,3 +74,13 @@ ROLES: Words[str | None] = Words(
     },
     None,
 )  # fmt: skip
+
+
+def customers(
+    directions: Sequence[Direction | None], senders: Sequence[str | None], receivers: Sequence[str | None]
+) -> list[str | None]:
+    """Return the customers' numbers: who calls where a call comes in, who is called where it goes out."""
+    return [
+        sender if direction == "inbound" else receiver if direction == "outbound" else None
+        for direction, sender, receiver in zip(directions, senders, receivers, strict=True)
+    ]

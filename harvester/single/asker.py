@@ -14,6 +14,7 @@ from harvester.errors import MalformedError, ProviderError, UsageError
 from harvester.fetch import Account, Fetcher
 from harvester.model import Agent, Listing, Origin, Problem, Request
 from harvester.providers.base import Provider
+from harvester.providers.records import to_record
 from harvester.record import Record, utc
 
 NO_RUN = ""
@@ -134,13 +135,13 @@ class Asker:
             )  # fmt: skip
         raw = str(row.raw, "utf-8") if self._keep_raw else None
         raw_list = None if listed is None or raw is None else str(listed.raw, "utf-8")
-        record = self.provider.to_record(row.call, raw, self._origin(row), raw_list)
+        record = to_record(self.provider, row.call, raw, self._origin(row), raw_list)
         is_named = row.agent is None or self.provider.agent_of(row.call) is not None
         return Call(record=record, raw=row.raw, agent_id=None if is_named or not row.agent else row.agent.id)
 
     def numbers_of(self, row: Row) -> list[str]:
         """Return the phone numbers of a row that are known."""
-        record = self.provider.to_record(row.call, None, self._origin(row))
+        record = to_record(self.provider, row.call, None, self._origin(row))
         return [one for one in (record.from_number, record.to_number, record.customer_number) if one]
 
     def named(self, error: ProviderError) -> ProviderError:

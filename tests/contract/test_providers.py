@@ -27,6 +27,7 @@ from harvester.errors import (
 from harvester.model import Cursor, Listing, Origin, Query, Request, Response, Secret, Window
 from harvester.providers import PROVIDERS, check_filters
 from harvester.providers.base import Provider
+from harvester.providers.records import to_record
 from harvester.record import Record, utc
 from harvester.sandbox import SandboxConfig, World
 
@@ -208,7 +209,7 @@ def test_decode_takes_null_everywhere(provider: Provider) -> None:
     for row in (nulls, {"id": "a"}):
         calls, problems = decode(provider, body_of(provider, [row]))
         assert problems == []
-        record = provider.to_record(calls[0], None, Origin("src", "name", "run-1", AT))
+        record = to_record(provider, calls[0], None, Origin("src", "name", "run-1", AT))
         told = {key: value for key, value in msgspec.structs.asdict(record).items() if value is not None}
         assert told == {
             "provider": "name", "source": "src", "call_id": "a", "status": "unknown", "version": 1,
@@ -225,7 +226,7 @@ def test_decode_keeps_each_wrong_type_to_itself(provider: Provider) -> None:
     assert [(problem.index, problem.field) for problem in problems] == list(enumerate(names))
     assert all(call == provider.call_type(call.id) for call in calls)
     for call in calls:
-        provider.to_record(call, None, ORIGIN)
+        to_record(provider, call, None, ORIGIN)
 
 
 def test_decode_keeps_half_a_character_to_itself(provider: Provider) -> None:
@@ -276,7 +277,7 @@ def test_to_record_never_raises(provider: Provider, data: st.DataObject) -> None
     names = [name for name in wire_fields(provider) if name != "id"]
     row = {"id": "a"} | {name: data.draw(JSON, name) for name in data.draw(st.sets(st.sampled_from(names)))}
     calls, _ = decode(provider, body_of(provider, [row]))
-    record = provider.to_record(calls[0], json.dumps(row), ORIGIN)
+    record = to_record(provider, calls[0], json.dumps(row), ORIGIN)
     assert msgspec.convert(msgspec.to_builtins(record), Record) == record
     assert record.created_at == utc(calls[0].created_at)
     assert record.raw == json.dumps(row)
@@ -297,7 +298,7 @@ def test_decode_gives_each_row_its_place(provider: Provider, rows: list[dict[str
 
 def test_to_record_copies_the_origin(provider: Provider) -> None:
     """What all rows of a page share is in every record."""
-    record = provider.to_record(provider.call_type("a"), "raw", ORIGIN)
+    record = to_record(provider, provider.call_type("a"), "raw", ORIGIN)
     assert (record.provider, record.source, record.run_id, record.fetched_at) == ("name", "src", "run-1", AT)
     assert (record.agent_id, record.agent_name, record.raw, record.raw_list) == (
         "agent-1",
@@ -382,7 +383,7 @@ def test_details_never_raise(getter: Provider, data: st.DataObject) -> None:
         assert isinstance(getter.has_no_detail(call), bool)
         assert isinstance(getter.recording_of(call), str | None)
         found.append(call)
-    record = getter.to_record(found[-1], "raw", ORIGIN, "row")
+    record = to_record(getter, found[-1], "raw", ORIGIN, "row")
     assert msgspec.convert(msgspec.to_builtins(record), Record) == record
     assert (record.raw, record.raw_list) == ("raw", "row")
 
@@ -396,7 +397,7 @@ def test_details_of_the_sandbox_are_read_whole(getter: Provider) -> None:
         assert bytes(listing.rows[0]) == truth.raw
         [call], problems = getter.decode(body, listing, getter.detail_type)
         assert problems == []
-        record = getter.to_record(call, None, ORIGIN)
+        record = to_record(getter, call, None, ORIGIN)
         assert (record.call_id, record.created_at) == (truth.call_id, truth.created_at)
         assert all(turn.role in {"agent", "user"} for turn in record.transcript or [])
         assert "?" not in (record.recording_url or "")
@@ -407,8 +408,8 @@ def test_details_of_the_sandbox_are_read_whole(getter: Provider) -> None:
 def test_to_record_carries_both_rows(provider: Provider) -> None:
     """A detail's record has the list row beside it; a list row's has none."""
     for wire in (provider.call_type, provider.detail_type):
-        assert provider.to_record(wire("a"), "detail", ORIGIN, "row").raw_list == "row"
-        assert provider.to_record(wire("a"), "row", ORIGIN).raw_list is None
+        assert to_record(provider, wire("a"), "detail", ORIGIN, "row").raw_list == "row"
+        assert to_record(provider, wire("a"), "row", ORIGIN).raw_list is None
 
 
 def test_what_no_detail_can_add_is_not_guessed(provider: Provider) -> None:

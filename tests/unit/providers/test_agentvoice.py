@@ -10,6 +10,7 @@ import pytest
 from harvester.errors import AccessError, RejectedError, UnsupportedError
 from harvester.model import Cursor, Origin, Query, Request, Response, Secret, Window
 from harvester.providers import PROVIDERS
+from harvester.providers.records import to_record
 from harvester.record import Record, Turn
 
 AGENTVOICE = PROVIDERS["agentvoice"]
@@ -45,7 +46,7 @@ def record_of(row: bytes) -> Record:
     body = b"[%s]" % row
     calls, problems = AGENTVOICE.decode(body, AGENTVOICE.read_listing(body), AGENTVOICE.call_type)
     assert problems == []
-    return AGENTVOICE.to_record(calls[0], None, ORIGIN)
+    return to_record(AGENTVOICE, calls[0], None, ORIGIN)
 
 
 def query_of(agent: str | None = None, *, details: tuple[str, ...] = (), **filters: str) -> dict[str, str]:
@@ -196,7 +197,7 @@ def test_decode_names_a_transcript_where_the_other_does_not_stand_in(
     body = b'[{"id":"a",%s},{"id":"b"}]' % row
     calls, problems = AGENTVOICE.decode(body, AGENTVOICE.read_listing(body), AGENTVOICE.call_type)
     assert [problem.field for problem in problems] == fields
-    assert AGENTVOICE.to_record(calls[0], None, ORIGIN).transcript == turns
+    assert to_record(AGENTVOICE, calls[0], None, ORIGIN).transcript == turns
 
 
 def test_detail_request_asks_for_all_there_is() -> None:

@@ -9,6 +9,7 @@ import pytest
 from harvester.errors import AccessError, RateLimitError, RejectedError, UnsupportedError
 from harvester.model import Agent, Cursor, Origin, Query, Request, Response, Secret, Window
 from harvester.providers import PROVIDERS
+from harvester.providers.records import to_record
 from harvester.record import Record, Turn
 
 BIMPE = PROVIDERS["bimpe"]
@@ -27,7 +28,7 @@ def record_of(row: bytes) -> Record:
     body = b"[%s]" % row
     calls, problems = BIMPE.decode(body, BIMPE.read_listing(body), BIMPE.call_type)
     assert problems == []
-    return BIMPE.to_record(calls[0], None, ORIGIN)
+    return to_record(BIMPE, calls[0], None, ORIGIN)
 
 
 def test_read_listing_reads_the_documented_page() -> None:
@@ -80,7 +81,7 @@ def test_to_record_reads_a_detail() -> None:
     )
     body = b'{ "message": "Success", "data": %s, %s }' % (CALL[:-2], more)
     calls, problems = BIMPE.decode(body, BIMPE.read_detail(body), BIMPE.detail_type)
-    record = BIMPE.to_record(calls[0], None, ORIGIN)
+    record = to_record(BIMPE, calls[0], None, ORIGIN)
     assert problems == []
     assert (record.agent_id, record.status) == ("agent-1", "completed")
     assert record.started_at == datetime(2019, 8, 24, 14, 15, 23, tzinfo=UTC)

@@ -9,6 +9,7 @@ import pytest
 from harvester.errors import AccessError, RateLimitError, RejectedError, ServerError
 from harvester.model import Agent, Cursor, Listing, Origin, Query, Rate, Request, Response, Secret, Window
 from harvester.providers import PROVIDERS
+from harvester.providers.records import to_record
 from harvester.record import Record
 
 TALKOVER = PROVIDERS["talkover"]
@@ -49,7 +50,7 @@ def listing_of(body: bytes) -> Listing:
 def records_of(body: bytes, origin: Origin = ORIGIN) -> list[Record]:
     calls, problems = TALKOVER.decode(body, listing_of(body), TALKOVER.call_type)
     assert problems == []
-    return [TALKOVER.to_record(call, "raw", origin) for call in calls]
+    return [to_record(TALKOVER, call, "raw", origin) for call in calls]
 
 
 def asked(since: datetime | None, until: datetime, agent: str | None = "a") -> Request:

@@ -9,6 +9,7 @@ import pytest
 from harvester.errors import AccessError, MalformedError, RateLimitError, RejectedError
 from harvester.model import Agent, Cursor, Origin, Problem, Query, Rate, Request, Response, Secret, Window
 from harvester.providers import PROVIDERS
+from harvester.providers.records import to_record
 from harvester.record import Record, Turn
 
 TALKPILOT = PROVIDERS["talkpilot"]
@@ -50,14 +51,14 @@ DETAIL = """{
 
 def detail_of(row: bytes) -> tuple[Record, list[Problem]]:
     calls, problems = TALKPILOT.decode(row, TALKPILOT.read_detail(row), TALKPILOT.detail_type)
-    return TALKPILOT.to_record(calls[0], "detail", ORIGIN, "row"), problems
+    return to_record(TALKPILOT, calls[0], "detail", ORIGIN, "row"), problems
 
 
 def record_of(row: bytes) -> Record:
     body = b"[%s]" % row
     calls, problems = TALKPILOT.decode(body, TALKPILOT.read_listing(body), TALKPILOT.call_type)
     assert problems == []
-    return TALKPILOT.to_record(calls[0], None, ORIGIN)
+    return to_record(TALKPILOT, calls[0], None, ORIGIN)
 
 
 def range_of(since: datetime | None, until: datetime) -> tuple[str | None, str | None]:

@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol, cast
 
-import msgspec
 import pyarrow as pa
 
 from harvester.model import NativeRows
 from harvester.record import Record
 
-from .arrow import record_batch, unified_schema
+from .arrow import UnifiedColumns, unified_schema
 from .base import Rows
 from .native import NativeColumns
 
 _SAMPLE_ROWS = 2_000
-_RECORD_BYTES = 1_000  # what a record takes in memory beyond its text
 
 _UNIQUE = {
     "call_id", "external_id", "created_at", "started_at", "ringing_at", "answered_at", "ended_at",
@@ -49,8 +47,7 @@ class UnifiedBuffer:
 
     def __init__(self) -> None:
         self.schema: pa.Schema = unified_schema()
-        self._records: list[Record] = []
-        self._encoder = msgspec.msgpack.Encoder()
+        self._columns = UnifiedColumns()
 
     def take(self, rows: Rows) -> tuple[int, int]:
         """Accept records, all or none.
@@ -60,28 +57,15 @@ class UnifiedBuffer:
         """
         if isinstance(rows, NativeRows):
             raise TypeError("a unified segment takes records")
-        # The cheapest way to know that every value can be stored, before any is taken, and how large it is.
-        try:
-            size = len(self._encoder.encode(rows))
-        except (ValueError, OverflowError):
-            size = sum(self._size(row, index) for index, row in enumerate(rows))
-        self._records += cast("Sequence[Record]", rows)
-        return len(rows), size + _RECORD_BYTES * len(rows)
+        return len(rows), self._columns.take(cast("Sequence[Record]", rows))
 
     def batch(self) -> pa.RecordBatch:
         """Return the accepted records as columns and forget them."""
-        records, self._records = self._records, []
-        return record_batch(records)
+        return self._columns.batch()
 
     def repeating(self, first: pa.Table) -> list[str]:
         """Return the columns that repeat in any account, whatever the first rows are."""
         return _REPEATING
-
-    def _size(self, row: object, index: int) -> int:
-        try:
-            return len(self._encoder.encode(row))
-        except (ValueError, OverflowError) as error:
-            raise ValueError(f"row {index} cannot be written: {error}", index) from error
 
 
 class NativeBuffer:

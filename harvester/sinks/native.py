@@ -4,15 +4,16 @@ Every value comes back: a declared one of its declared type from its column, all
 it was. Absent and null are one in a column. A number in a `float` column is the double nearest to it; an
 integer that no double equals is in `extra`.
 
-A batch is decoded at once, by a struct made for these columns that refuses other names and other types; where
-it refuses, row by row; and where that refuses, member by member. Names met that way join the struct for the
-next batch: a field that a provider added to all its rows is slow once.
+A block of rows is decoded at once, by a struct made for these columns that refuses other names and other types;
+where it refuses, row by row; and where that refuses, member by member. Names met that way join the struct for the
+next block: a field that a provider added to all its rows is slow once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import chain
 from typing import Annotated, Any, TypeAlias
 
 import msgspec
@@ -22,6 +23,7 @@ from msgspec.structs import astuple
 
 from harvester.model import NativeRows
 
+from .columns import NO_JSON, Jsons, Kind, Piece, Plain, Texts, array_of
 from .members import cut, legal, quoted
 
 _Int64: TypeAlias = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None
@@ -29,14 +31,16 @@ _Double: TypeAlias = (
     Annotated[int, Meta(ge=-(2**53), le=2**53)] | float | None
 )  # each of those integers is a double
 
-_TYPES: dict[str, tuple[Any, pa.DataType]] = {
-    "string": (str | None, pa.string()),
-    "bool": (bool | None, pa.bool_()),
-    "int": (_Int64, pa.int64()),
-    "float": (_Double, pa.float64()),
-    "json": (msgspec.Raw, pa.string()),
+_TYPES: dict[str, tuple[Any, Kind]] = {
+    "string": (str | None, Texts()),
+    "bool": (bool | None, Plain(pa.bool_())),
+    "int": (_Int64, Plain(pa.int64())),
+    "float": (_Double, Plain(pa.float64())),
+    "json": (msgspec.Raw, Jsons()),
 }
 _ABSENT = msgspec.Raw(b"")
+_BLOCK_ROWS = 200
+"""Rows decoded at a time: more do not fit a core's own cache, and cost half as much again."""
 _LEARNED_AT_MOST = 256
 """Undeclared names in the struct: a row that is really a map of ids must not make one without end."""
 
@@ -62,9 +66,10 @@ class NativeColumns:
         ours = [*(["_agent_id"] if adds_agent_id else []), "_recording_path", "extra"]
         if taken := self._columns.keys() & set(ours):
             raise ValueError(f"{', '.join(sorted(taken))}: the output has a column of that name itself")
-        declared = [pa.field(name, _TYPES[kind][1]) for name, kind in self._columns.items()]
+        declared = [pa.field(name, _TYPES[kind][1].type) for name, kind in self._columns.items()]
         self.schema: pa.Schema = pa.schema(declared + [pa.field(name, pa.string()) for name in ours])
         self._places = {name: (f"c{place}", kind) for place, (name, kind) in enumerate(self._columns.items())}
+        self._kinds: list[Kind] = [_TYPES[kind][1] for kind in self._columns.values()] + [Texts()] * len(ours)
         self._learned: list[str] = []
         self._strangers: dict[str, None] = {}
         self._row: Any = None  # made with the first rows: of a thousand sources many have none
@@ -74,32 +79,40 @@ class NativeColumns:
 
         A row that is no JSON object, or nested too deeply to be read, is in `extra` as it is.
         """
+        blocks = [self._read(block) for block in _blocks(pages)]
+        columns = zip(*blocks, strict=True) if blocks else [()] * len(self._kinds)
+        arrays = [array_of(kind, pieces) for kind, pieces in zip(self._kinds, columns, strict=True)]
+        return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
+
+    def _read(self, pages: Sequence[NativeRows]) -> list[Piece]:
+        """Return pages as a piece for each column of the file."""
         self._learn()
-        rows = [row for page in pages for row in page.rows]
+        rows = list(chain.from_iterable(page.rows for page in pages))
         structs, extras = self._decode(rows)
-        width = len(self._columns) + len(self._learned)
-        columns: list[Sequence[Any]] = list(zip(*map(astuple, structs), strict=True)) or [()] * width
-        self._gather(columns[len(self._columns) :], extras)
-        arrays = [_array(column, kind) for column, kind in zip(columns, self._columns.values(), strict=False)]
-        agents = [page.agent_id for page in pages for _ in page.rows]
+        columns: list[Sequence[Any]] = list(zip(*map(astuple, structs), strict=True))
+        width = len(self._columns)
+        self._gather(columns[width:], extras)
+        agents: list[str | None] = []
+        paths: list[str | None] = []
+        for page in pages:
+            agents += [page.agent_id] * len(page.rows)
+            paths += page.recording_paths or [None] * len(page.rows)
         if self._adds_agent_id:
-            arrays.append(pa.array(agents, pa.string()))
+            columns[width:] = [agents]
         else:
             _add_agents(agents, extras)
-        if any(page.recording_paths for page in pages):
-            paths = [path for page in pages for path in page.recording_paths or [None] * len(page.rows)]
-            arrays.append(pa.array(paths, pa.string()))
-        else:
-            arrays.append(pa.nulls(len(rows), pa.string()))
-        arrays.append(pa.array(map(extras.get, range(len(rows))), pa.string()))
-        return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
+            del columns[width:]
+        columns += [
+            paths,
+            [extras.get(index) for index in range(len(rows))] if extras else [None] * len(rows),
+        ]
+        return [kind.read(column) for kind, column in zip(self._kinds, columns, strict=True)]
 
     def _make_decoders(self) -> None:
         names = [*self._columns, *self._learned]
-        types = [_TYPES[kind][0] for kind in self._columns.values()] + [msgspec.Raw] * len(self._learned)
-        fields = [
-            (f"c{place}", wire, _ABSENT if wire is msgspec.Raw else None) for place, wire in enumerate(types)
-        ]
+        kinds = [(_TYPES[kind][0], NO_JSON if kind == "json" else None) for kind in self._columns.values()]
+        kinds += [(msgspec.Raw, _ABSENT)] * len(self._learned)
+        fields = [(f"c{place}", wire, default) for place, (wire, default) in enumerate(kinds)]
         self._row = row = msgspec.defstruct(
             "Row",
             fields,
@@ -172,6 +185,20 @@ class NativeColumns:
                 extras[index] = "{" + ",".join(parts) + "}"
 
 
+def _blocks(pages: Sequence[NativeRows]) -> Iterator[list[NativeRows]]:
+    """Yield pages together until they are a block of rows."""
+    block: list[NativeRows] = []
+    count = 0
+    for page in pages:
+        block.append(page)
+        count += len(page.rows)
+        if count >= _BLOCK_ROWS:
+            yield block
+            block, count = [], 0
+    if count:
+        yield block
+
+
 def _add_agents(agents: Sequence[str | None], extras: dict[int, str]) -> None:
     """Put the agents' ids where all goes that has no column."""
     if agents.count(None) == len(agents):
@@ -203,12 +230,3 @@ def _large_double(text: bytes) -> Any:
         if float(whole) == whole:
             return float(whole)
     return _MISFIT
-
-
-def _array(values: Sequence[Any], kind: str) -> pa.Array:
-    if kind != "json":
-        return pa.array(values, type=_TYPES[kind][1])
-    if values.count(_ABSENT) == len(values):
-        return pa.nulls(len(values), pa.string())
-    texts = map(bytes, values)
-    return pa.array([text if text and text != b"null" else None for text in texts], type=pa.string())

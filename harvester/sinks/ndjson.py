@@ -18,6 +18,7 @@ import msgspec
 import zstandard
 
 from harvester.model import NativeRows, Segment, SegmentKind
+from harvester.record import Records
 
 from .base import Rows
 from .files import Aside, Steps, publish, translated
@@ -160,7 +161,7 @@ class NdjsonSink:
         if isinstance(rows, NativeRows):
             count, lines = len(rows.rows), native_lines(rows)
         else:
-            count, lines = len(rows), _lines(rows)
+            count, lines = len(rows), _lines(rows.rows() if isinstance(rows, Records) else rows)
         self._waiting.append(lines)
         self._waiting_bytes += len(lines)
         self._rows += count
@@ -254,10 +255,12 @@ def native_lines(page: NativeRows) -> bytes:
     """
     if page.recording_paths is not None:
         return b"".join(_with_paths(page))
-    lines = b"\n".join([*page.rows, b""])
-    is_plain = lines.count(b"\n") == len(page.rows) and b"\r" not in lines
+    text = b"".join(page.rows)
+    is_plain = b"\n" not in text and b"\r" not in text
     if page.agent_id is None:
-        return lines if is_plain else b"".join([_line(row) + b"\n" for row in page.rows])
+        if is_plain:
+            return b"\n".join([*page.rows, b""])
+        return b"".join([_line(row) + b"\n" for row in page.rows])
     member = b'"_agent_id":' + msgspec.json.encode(page.agent_id)
     rows = list(map(bytes, page.rows))
     # A row that opens so has a member already, and the new one stands before the `}` that ends it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -16,8 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harvester.model import NativeRows
-from harvester.record import Record, Turn
-from harvester.sinks.arrow import record_batch, unified_schema
+from harvester.record import COLUMNS, Record, Records, Turn
+from harvester.sinks.arrow import UnifiedColumns, unified_schema
 from harvester.sinks.parquet import CONVERT_ROWS, GROUP_BYTES, GROUP_ROWS, ParquetSink
 
 T0 = datetime(2026, 3, 1, 12, 0, 0, 5, tzinfo=UTC)
@@ -51,6 +52,12 @@ def record(call_id: str = "c1", **values: object) -> Record:
     return msgspec.structs.replace(
         Record(provider="talkover", source="sales", call_id=call_id, fetched_at=T0, run_id="r1"), **values
     )
+
+
+def record_batch(records: Sequence[Record]) -> pa.RecordBatch:
+    columns = UnifiedColumns()
+    columns.take(records)
+    return columns.batch()
 
 
 async def sealed(root: Path, *pages: list[Record], source: str = "sales", compression: str = "zstd") -> Path:
@@ -97,10 +104,37 @@ def test_record_batch_holds_every_value(records: list[Record]) -> None:
     assert [msgspec.convert(row, Record) for row in rows] == records
 
 
-def test_record_batch_reads_times_of_any_zone_as_utc() -> None:
-    """A moment is the same moment, however it was written."""
-    there = T0.astimezone(timezone(timedelta(hours=5)))
-    assert record_batch([record(created_at=there)])["created_at"].to_pylist() == [T0]
+@given(pages=st.lists(st.lists(RECORDS, min_size=1, max_size=4), max_size=4))
+def test_pages_become_one_batch(pages: list[list[Record]]) -> None:
+    """Pages that wait together, as records or by columns, come back in their order, and are forgotten."""
+    columns = UnifiedColumns()
+    for page in pages:
+        columns.take([])
+        columns.take(page)
+        named = {name: [getattr(one, name) for one in page] for name in COLUMNS}
+        columns.take(Records(len(page), named))
+    batch = columns.batch()
+    batch.validate(full=True)
+    twice = [one for page in pages for one in page * 2]
+    assert [msgspec.convert(row, Record) for row in batch.to_pylist()] == twice
+    assert len(columns.batch()) == 0
+
+
+def test_one_value_stands_for_a_whole_page() -> None:
+    """A column that came as one value has it in every row."""
+    page = Records(
+        3, {"provider": "p", "source": "s", "call_id": ["a", "b", "c"], "fetched_at": T0, "run_id": "r"}
+    )
+    assert [msgspec.convert(row, Record) for row in record_batch(page).to_pylist()] == list(page)
+
+
+@pytest.mark.parametrize("moment", [T0.astimezone(timezone(timedelta(hours=5))), T0.replace(tzinfo=None)])
+def test_record_batch_reads_times_of_any_zone_as_utc(moment: datetime) -> None:
+    """A moment is the same moment, however it was written; one without a zone is in UTC."""
+    assert record_batch([record(created_at=moment), record(created_at=T0)])["created_at"].to_pylist() == [
+        T0,
+        T0,
+    ]
 
 
 async def test_segment_has_the_declared_schema(tmp_path: Path) -> None:
@@ -189,13 +223,38 @@ async def test_bytes_count_what_waits_as_packed(tmp_path: Path) -> None:
     await sink.aclose()
 
 
-async def test_record_that_cannot_be_stored_is_named(tmp_path: Path) -> None:
-    """Half a character is refused with the record's index at once, and none of the records is taken."""
+@pytest.mark.parametrize(
+    "odd",
+    [
+        record(summary="\ud83d"),
+        record(raw="x" * 2_000 + "\ud83d"),
+        record("\0\ud83d"),
+        record(transcript=[Turn(text="\ud83d")]),
+        record(recording_bytes=2**63),
+    ],
+)
+@pytest.mark.parametrize("is_by_columns", [False, True])
+async def test_record_that_cannot_be_stored_is_named(
+    tmp_path: Path, odd: Record, is_by_columns: bool
+) -> None:
+    """What cannot be stored is refused with the record's index at once, and none of the records is taken."""
+    records: Sequence[Record] = [record(), odd]
+    if is_by_columns:
+        records = Records(2, {name: [getattr(one, name) for one in records] for name in COLUMNS})
     sink = ParquetSink(tmp_path, "sales")
     with pytest.raises(ValueError, match="row 1 cannot be written") as caught:
-        await sink.write([record(), record(summary="\ud83d")])
+        await sink.write(records)
     assert caught.value.args[1] == 1
     assert (sink.rows, sink.buffered_bytes) == (0, 0)
+    await sink.write(records[:1])
+    assert sink.rows == 1
+
+
+async def test_value_of_a_whole_page_that_cannot_be_stored_is_refused(tmp_path: Path) -> None:
+    """One value that stands for many is looked at as well."""
+    page = Records(2, {**msgspec.structs.asdict(record()), "agent_name": "\ud83d"})
+    with pytest.raises(ValueError, match="row 0 cannot be written"):
+        await ParquetSink(tmp_path, "sales").write(page)
 
 
 async def test_sink_refuses_rows_of_the_other_shape(tmp_path: Path) -> None:

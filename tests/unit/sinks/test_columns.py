@@ -1,0 +1,76 @@
+"""Unit tests of values on their way into Arrow: whatever piece they are made, they come back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harvester.sinks.columns import MOMENT, NO_JSON, Jsons, Kind, Moments, Plain, Texts, array_of, size_of
+
+ZONES = st.sampled_from([UTC, timezone(timedelta(hours=-7, minutes=-30)), timezone(timedelta(seconds=1))])
+VALUES: dict[str, tuple[Kind, st.SearchStrategy[Any]]] = {
+    "texts": (Texts(), st.text() | st.sampled_from(["", "\0", "\1", "a\0b", "null", "x" * 2_000])),
+    "moments": (
+        Moments(),
+        st.datetimes(min_value=datetime(1, 1, 2), max_value=datetime(9999, 12, 30), timezones=ZONES),  # noqa: DTZ001
+    ),
+    "bools": (Plain(pa.bool_()), st.booleans()),
+    "integers": (Plain(pa.int64()), st.integers(-(2**63), 2**63 - 1)),
+    "doubles": (Plain(pa.float64()), st.floats(allow_nan=False)),
+}
+
+
+def stored(kind: Kind, *pages: Sequence[Any]) -> list[Any]:
+    array = array_of(kind, [kind.read(page) for page in pages])
+    array.validate(full=True)
+    assert array.type == kind.type
+    values: list[Any] = array.to_pylist()
+    return values
+
+
+@pytest.mark.parametrize("name", VALUES)
+@given(data=st.data())
+def test_values_come_back(name: str, data: st.DataObject) -> None:
+    """Any values and nulls come back in their order, however they are cut into pages."""
+    kind, values = VALUES[name]
+    pages = data.draw(st.lists(st.lists(st.none() | values, max_size=4), max_size=4))
+    assert stored(kind, *pages) == [value for page in pages for value in page]
+
+
+@given(
+    pages=st.lists(st.lists(st.sampled_from(["1", '"\\u0000"', '""', '{"a" : null}', "null"]), min_size=1))
+)
+def test_json_comes_back_as_it_was(pages: list[list[str]]) -> None:
+    """JSON is the text that was sent, less null."""
+    raws = [[msgspec.Raw(text.encode()) for text in page] for page in pages]
+    assert stored(Jsons(), *raws) == [None if text == "null" else text for page in pages for text in page]
+
+
+def test_json_that_is_not_there_is_null() -> None:
+    """A page without a value takes no text."""
+    assert Jsons().read([NO_JSON, msgspec.Raw(b"null")]) == 2
+
+
+@pytest.mark.parametrize(("kind", "values"), [(Texts(), ["a", 1]), (Plain(pa.int64()), ["1"])])
+def test_value_of_another_type_is_refused(kind: Kind, values: list[object]) -> None:
+    """What is of another type than the column is refused when it is read."""
+    with pytest.raises((TypeError, ValueError)):
+        stored(kind, values)
+
+
+def test_size_is_that_of_the_text() -> None:
+    """What waits is counted; nulls and numbers by whoever counts rows."""
+    at = datetime(2026, 3, 1, tzinfo=UTC)
+    texts = Texts()
+    assert size_of(texts.read(["ab", "c"])) == 4
+    assert size_of(texts.read([None, None])) == 0
+    assert size_of(texts.read(["x" * 2_000])) >= 2_000
+    assert size_of(Moments().read([at])) == len('"2026-03-01T00:00:00Z"')
+    assert Moments.type == MOMENT

@@ -128,6 +128,8 @@ class Part(msgspec.Struct, frozen=True):
     is_again: bool = False
 
     def __str__(self) -> str:
+        if self.since is None and self.until is None and self.has_last_day and not self.is_again:
+            return ""
         ends = ["" if at is None else f"{at:%Y%m%dT%H%M%S}" for at in (self.since, self.until)]
         marks = ("" if self.has_last_day else "x") + ("a" if self.is_again else "")
         return "/".join((*ends, marks)).rstrip("/")

@@ -33,6 +33,9 @@ from .write import Closing, Desk
 MAX_OPEN = 64
 """Windows of one source that are walked at once: enough to fill every place in flight with first pages."""
 
+TURNS = 16
+"""Requests on end for one window of many: so much the largest may lead the others."""
+
 _log = logging.getLogger("harvester")
 
 
@@ -78,6 +81,8 @@ class Lane:
         self._open: dict[int, OpenWindow] = {}
         self._replaying: deque[OpenWindow] = deque()
         self._errands = Errands()
+        self._served: OpenWindow | None = None
+        self._turns = 0
 
     # Start: which agents, which windows.
 
@@ -214,9 +219,15 @@ class Lane:
     def _next_page(self) -> Errand | None:
         if self.enricher.is_full:
             return None
+        # One of many windows is served for some requests on end: to find the largest takes a look at them all.
+        opened, self._turns = self._served, self._turns - 1
+        is_on = opened is not None and opened.stored.id in self._open and not opened.has_journaled
+        if self._turns > 0 and opened is not None and is_on and (ask := opened.walk.next()) is not None:
+            return self._errand(opened, ask)
         opened = self._largest() or self._open_next()
         if opened is None or opened.has_journaled or (ask := opened.walk.next()) is None:
             return None
+        self._served, self._turns = opened, TURNS
         return self._errand(opened, ask)
 
     def _next_detail(self) -> Errand | None:

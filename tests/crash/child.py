@@ -19,6 +19,7 @@ import msgspec
 
 from harvester.app import Harvester
 from harvester.config import load_config
+from harvester.export import file_sinks
 from harvester.job.run import Answered
 from harvester.job.write import Limits
 from harvester.journal import Journal
@@ -114,7 +115,7 @@ async def _export(order: Order, points: KillPoints) -> int:
         limits=Limits(segment_rows=order.segment_rows),
         journal=points.journal() if order.is_watched else Journal,
     )
-    sink = points.sinks(harvester._open_sink) if order.is_watched else None
+    sink = points.sinks(file_sinks(config)) if order.is_watched else None
     try:
         async with harvester:
             report = await harvester.export(fresh=order.is_fresh, sink=sink)

@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import median
 
 from .bench import Bench, note
-from .measure import Measured, run_measured
+from .measure import ROOT, Measured, run_measured
 from .report import Section, bar, rounded, spread, table
 
 _HEAD = ("", "ms", "times a bare interpreter", "peak MB")
@@ -21,6 +21,8 @@ def run(bench: Bench) -> Iterator[Section]:
     commands = _commands()
     runs: dict[str, list[Measured]] = {name: [] for name in commands}
     with tempfile.TemporaryDirectory() as folder:
+        # As pip leaves a package: where PYTHONDONTWRITEBYTECODE is set, each run would compile all that it imports.
+        run_measured([sys.executable, "-m", "compileall", "-q", str(ROOT / "harvester")], Path(folder, "log"))
         for number in range(bench.sizes.start_rounds + 1):
             for name, command in commands.items():
                 measured = run_measured(command, Path(folder, "log"))
@@ -57,4 +59,5 @@ def _commands() -> dict[str, list[str]]:
         "python -c 'import harvester'": [sys.executable, "-c", "import harvester"],
         "harvester --help": [*command, "--help"],
         "harvester --version": [*command, "--version"],
+        "harvester export --help": [*command, "export", "--help"],
     }

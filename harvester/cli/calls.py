@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 import msgspec
 import typer
 
-from harvester.model import NativeRows
-
 from .options import ShapeName
 from .screen import is_terminal
 
@@ -45,7 +43,9 @@ def line_of(call: Call, shape: ShapeName) -> bytes:
     """
     if shape == ShapeName.UNIFIED:
         return msgspec.json.encode(call.record) + b"\n"
-    from harvester.sinks.ndjson import native_lines  # noqa: PLC0415 - what packs files is not needed for help
+    # What packs files is not needed for help.
+    from harvester.model import NativeRows  # noqa: PLC0415
+    from harvester.sinks.ndjson import native_lines  # noqa: PLC0415
 
     return native_lines(NativeRows([msgspec.Raw(call.raw)], call.agent_id))
 

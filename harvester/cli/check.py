@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from harvester.config import Config
-
 from .engine import open_harvester
 from .options import AsJson, BaseUrl, ConfigFile, Credential, Provider, Quiet, Sources, Verbose
 from .session import run_async
@@ -16,6 +14,7 @@ from .settings import prepare, read_config
 from .tables import print_json, print_table
 
 if TYPE_CHECKING:
+    from harvester.config import Config
     from harvester.lookup import CheckRow
 
 EXAMPLES = ("harvester check", "harvester check --source sales --json")

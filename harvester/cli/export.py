@@ -6,9 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from harvester.config import Config
-
-from .engine import open_harvester
+from .engine import open_exporter
 from .options import (
     Agents,
     BaseUrl,
@@ -42,6 +40,7 @@ from .summary import fields, summary
 from .written import check_report_path, write_report
 
 if TYPE_CHECKING:
+    from harvester.config import Config
     from harvester.job.report import Report
 
 EXAMPLES = (
@@ -93,7 +92,7 @@ def command(
 async def _export(
     config: Config, screen: Screen, stopped: Stopped, *, fresh: bool, progress: ProgressName
 ) -> Report:
-    async with open_harvester(config) as harvester:
+    async with open_exporter(config) as harvester:
         view = open_view(progress, screen)
         try:
             return await export_watched(harvester, fresh=fresh, screen=screen, view=view, stopped=stopped)

@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harvester.config import Config
-
 from .calls import CallShape, SourceName, print_call
 from .engine import open_harvester
 from .options import BaseUrl, ConfigFile, Credential, LogFormat, LogName, Provider, Quiet, ShapeName, Verbose
@@ -15,6 +13,7 @@ from .session import run_async
 from .settings import prepare, read_config
 
 if TYPE_CHECKING:
+    from harvester.config import Config
     from harvester.single import Call
 
 EXAMPLES = ("harvester get sales 8f14e45f", "harvester get support 8f14e45f --agent 51d0 --shape native")

@@ -10,7 +10,8 @@ import typer
 
 from harvester.errors import OutputError, UsageError
 
-from .settings import DEFAULT_CONFIG, prepare
+from .options import DEFAULT_CONFIG
+from .settings import prepare
 
 EXAMPLES = ("harvester init", "harvester init -c exports/sales.toml")
 

@@ -10,6 +10,8 @@ from typing import Annotated
 
 import typer
 
+DEFAULT_CONFIG = "harvester.toml"
+
 
 class FormatName(StrEnum):
     """What `--format` takes."""

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from harvester.config import Config
-
 from .engine import open_harvester
 from .options import (
     Agents,
@@ -43,6 +41,7 @@ from .words import counted, lasting, stamped
 from .written import check_report_path, write_report
 
 if TYPE_CHECKING:
+    from harvester.config import Config
     from harvester.lookup import PlanRow
 
 EXAMPLES = ("harvester plan", "harvester plan --source sales --since 30d --details")

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from harvester.config import Config
-
 from .engine import open_harvester
 from .options import AsJson, ConfigFile, Out, Quiet, Sources, Verbose
 from .session import run_async
@@ -17,6 +15,7 @@ from .tables import print_json, print_table
 from .words import counted, stamped
 
 if TYPE_CHECKING:
+    from harvester.config import Config
     from harvester.verify import StatusRow
 
 EXAMPLES = ("harvester status", "harvester status --json")

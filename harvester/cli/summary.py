@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from harvester.config import Output
-
 from .words import counted, lasting, several, stamped
 
 if TYPE_CHECKING:
+    from harvester.config import Output
     from harvester.job.report import Report, SourceReport
     from harvester.model import Gap
 

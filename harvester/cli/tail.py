@@ -7,19 +7,20 @@ import select
 import signal
 import sys
 from collections.abc import AsyncIterator
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import anyio
 import typer
 from anyio.abc import TaskStatus
-
-from harvester.config import Config
 
 from .calls import SourceName
 from .engine import open_harvester
 from .options import BaseUrl, ConfigFile, Credential, LogFormat, LogName, Provider, Quiet, Verbose
 from .session import run_async
 from .settings import prepare, read_config
+
+if TYPE_CHECKING:
+    from harvester.config import Config
 
 EXAMPLES = (
     "harvester tail support 7f3c2a --agent 51d0",

@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from harvester.config import Config
-
 from .engine import open_harvester
 from .options import AsJson, ConfigFile, Out, Quiet, Sources, Verbose
 from .session import run_async
@@ -16,6 +14,7 @@ from .tables import print_json, print_table
 from .words import counted, several
 
 if TYPE_CHECKING:
+    from harvester.config import Config
     from harvester.verify import Verified
 
 EXAMPLES = ("harvester verify", "harvester verify --source sales --json")

@@ -14,7 +14,8 @@ import pytest
 import harvester
 
 ROOT = Path(harvester.__file__).parent.parent
-HEAVY = ("aiohttp", "anyio", "msgspec", "pyarrow", "rich", "uvloop", "asyncio")
+ENGINE = ("aiohttp", "asyncio", "harvester.app", "harvester.config", "pyarrow", "uvloop")
+DRAWN = ("pydantic", "rich")  # typer's own dear ones: neither conversion nor drawing is needed
 CONFIG = '[[source]]\nname = "sales"\nprovider = "talkover"\ntoken = "${SALES_TOKEN}"\n'
 
 
@@ -116,28 +117,50 @@ def test_reader_that_leaves_is_no_error(tmp_path: Path, command: str) -> None:
     assert child.returncode == 0
 
 
-@pytest.mark.parametrize(
-    "code",
-    [
-        "import harvester",
-        "import harvester.cli.main",
-        "from harvester.cli.main import Screen, run; run(['--help'], Screen())",
-        "from harvester.cli.main import Screen, run; run(['--version'], Screen())",
-    ],
-)
-def test_start_imports_nothing_dear(tmp_path: Path, code: str) -> None:
-    """Importing the package and asking for help load neither HTTP client nor Parquet nor graphics."""
-    code += f"\nimport sys\nprint([name for name in {HEAVY} if name in sys.modules], file=sys.stderr)"
+def imported(code: str, cwd: Path) -> set[str]:
+    """Return the names of the modules that a program has imported at its end, less those it began with."""
+    code = (
+        f"import sys\nbefore = set(sys.modules)\n{code}\nprint(*set(sys.modules) - before, file=sys.stderr)"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code],
-        cwd=tmp_path,
+        cwd=cwd,
         env=environ(),
         capture_output=True,
         text=True,
         timeout=30,
         check=True,
     )
-    assert done.stderr == "[]\n"
+    return set(done.stderr.splitlines()[-1].split())  # above it is what a command tells
+
+
+def test_import_is_of_one_module(tmp_path: Path) -> None:
+    """Importing the package imports none of its rooms, and nothing that is not Python's own."""
+    names = imported("import harvester", tmp_path)
+    assert {name for name in names if name.partition(".")[0] not in sys.stdlib_module_names} == {"harvester"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "needless"),
+    [
+        ([], ("anyio", "msgspec", *ENGINE, *DRAWN)),
+        (["--help"], ("anyio", "msgspec", *ENGINE, *DRAWN)),
+        (["--version"], ("anyio", "msgspec", *ENGINE, *DRAWN)),
+        (["--nonsense"], ("anyio", "msgspec", *ENGINE, *DRAWN)),
+        (["exprt"], ("anyio", "msgspec", *ENGINE, *DRAWN)),
+        (["export", "--help"], (*ENGINE, *DRAWN)),
+        (["export", "--nonsense"], (*ENGINE, *DRAWN)),
+        (["export", "-c", "none.toml", "--source", "a"], ("aiohttp", "harvester.app", "pyarrow", *DRAWN)),
+        (["schema"], (*ENGINE, *DRAWN)),
+    ],
+)
+def test_answer_imports_nothing_needless(
+    tmp_path: Path, arguments: list[str], needless: tuple[str, ...]
+) -> None:
+    """Help, a version and a mistake need neither engine nor graphics, and strings are not converted."""
+    names = imported(f"from harvester.cli.main import Screen, run\nrun({arguments}, Screen())", tmp_path)
+    assert "harvester.cli.main" in names
+    assert names.isdisjoint(needless), names.intersection(needless)
 
 
 @pytest.mark.slow

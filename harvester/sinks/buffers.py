@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Protocol, cast
 
 import pyarrow as pa
@@ -33,8 +34,8 @@ class RowBuffer(Protocol):
         """Accept rows, all or none; return how many they are and about how many bytes they hold."""
         ...
 
-    def batch(self) -> pa.RecordBatch:
-        """Return the accepted rows as columns and forget them."""
+    def hand_over(self) -> Callable[[], pa.RecordBatch]:
+        """Forget the accepted rows; return what makes columns of them, in whatever thread, one after another."""
         ...
 
     def repeating(self, first: pa.Table) -> list[str]:
@@ -59,9 +60,10 @@ class UnifiedBuffer:
             raise TypeError("a unified segment takes records")
         return len(rows), self._columns.take(cast("Sequence[Record]", rows))
 
-    def batch(self) -> pa.RecordBatch:
-        """Return the accepted records as columns and forget them."""
-        return self._columns.batch()
+    def hand_over(self) -> Callable[[], pa.RecordBatch]:
+        """Forget the accepted records; return what makes columns of them."""
+        columns, self._columns = self._columns, UnifiedColumns()
+        return columns.batch
 
     def repeating(self, first: pa.Table) -> list[str]:
         """Return the columns that repeat in any account, whatever the first rows are."""
@@ -83,10 +85,10 @@ class NativeBuffer:
         self._pages.append(rows)
         return len(rows.rows), len(b"".join(rows.rows))
 
-    def batch(self) -> pa.RecordBatch:
-        """Return the accepted rows as columns and forget them."""
+    def hand_over(self) -> Callable[[], pa.RecordBatch]:
+        """Forget the accepted rows; return what makes columns of them."""
         pages, self._pages = self._pages, []
-        return self._columns.batch(pages)
+        return partial(self._columns.batch, pages)
 
     def repeating(self, first: pa.Table) -> list[str]:
         """Return the columns in whose first values each comes twice or more.

@@ -5,6 +5,7 @@ All but `publish` and `Steps` blocks, and runs in a worker thread. Nothing here 
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import hashlib
 import io
@@ -156,6 +157,7 @@ class Steps:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._begun: asyncio.Future[None] | None = None
         self._is_lost = False
         self._is_closed = False
 
@@ -172,8 +174,38 @@ class Steps:
                 "the open segment was lost by an earlier failure; start again, the same command goes on"
             )
 
+    @property
+    def is_busy(self) -> bool:
+        """A step that was begun is not over."""
+        return self._begun is not None and not self._begun.done()
+
+    async def begin(self, step: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
+        """Begin a step, once the one before is over, and go on; if it fails the next to come is told."""
+        await self.settle()
+        self.check()
+
+        def locked() -> None:
+            with self._lock:
+                step(*args, **kwargs)
+
+        self._begun = asyncio.get_running_loop().run_in_executor(None, locked)
+        # Nobody may come any more; an error is still looked at, so that asyncio does not report it as lost.
+        self._begun.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+    async def settle(self) -> None:
+        """Wait for the step that was begun; if it failed the open segment is lost."""
+        if self._begun is None:
+            return
+        if not self._begun.done():
+            with anyio.CancelScope(shield=True):
+                await asyncio.wait([self._begun])
+        begun, self._begun = self._begun, None
+        self._is_lost = self._is_lost or begun.exception() is not None
+        begun.result()
+
     async def run(self, step: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a step; if it fails the open segment is lost."""
+        await self.settle()
         self.check()
         self._is_lost = True
         result = await self._run(lambda: step(*args, **kwargs))

@@ -6,7 +6,7 @@ until they are a row group. Both are done in a worker thread.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
@@ -31,6 +31,9 @@ CONVERT_ROWS = 5_000
 CONVERT_BYTES = 4_000_000
 """Waiting rows become columns at whichever comes first; 1,000 at a time cost 1.2 times what 5,000 do, and 10,000
 no less."""
+
+MOST_WAITING = 3
+"""Times so much may wait while others become columns; more has to wait for those."""
 
 _ZSTD_LEVEL = 1  # on such rows level 3 takes 1.5 times as long and makes no smaller files
 
@@ -114,7 +117,7 @@ class ParquetSink:
     def _start(self) -> None:
         self._rows = 0
         self._waiting_rows = 0
-        self._waiting_bytes = 0
+        self._waiting_bytes = self._bytes_under_way = 0
         self._batches: list[pa.RecordBatch] = []
         self._batch_bytes = 0
         self._batch_rows = 0
@@ -129,7 +132,8 @@ class ParquetSink:
     @property
     def buffered_bytes(self) -> int:
         """Bytes of columns that wait for their row group, and about those of rows not yet columns."""
-        return self._batch_bytes + self._waiting_bytes
+        under_way = self._bytes_under_way if self._steps.is_busy else 0
+        return self._batch_bytes + self._waiting_bytes + under_way
 
     async def write(self, rows: Rows) -> None:
         """Append rows, all or none.
@@ -145,17 +149,21 @@ class ParquetSink:
         self._rows += count
         self._waiting_rows += count
         self._waiting_bytes += size
-        if self._waiting_rows >= CONVERT_ROWS or self._waiting_bytes >= CONVERT_BYTES:
-            await self._steps.run(self._convert)
+        share = max(self._waiting_rows / CONVERT_ROWS, self._waiting_bytes / CONVERT_BYTES)
+        if (share >= 1 and not self._steps.is_busy) or share >= MOST_WAITING:
+            await self._steps.settle()
+            await self._steps.begin(self._convert, self._hand_over())
 
     async def flush(self) -> None:
         """Write what waits as a row group."""
+        await self._steps.settle()
         if self._waiting_rows or self._batches:
-            await self._steps.run(self._flush)
+            await self._steps.run(self._flush, self._hand_over())
 
     async def seal(self, name: str) -> Segment:
         """End the open segment; see `base.Sink.seal`."""
-        segment = await self._steps.run(self._seal, name + ".parquet")
+        await self._steps.settle()
+        segment = await self._steps.run(self._seal, name + ".parquet", self._hand_over())
         self._start()
         return segment
 
@@ -174,19 +182,27 @@ class ParquetSink:
             return self.buffered_bytes
         return self._file.size + int(self.buffered_bytes * self._file.packing)
 
-    def _convert(self) -> None:
-        """Turn the waiting rows into columns, and the columns into a row group where one is due."""
-        batch = self._waiting.batch()
+    def _hand_over(self) -> Callable[[], pa.RecordBatch] | None:
+        """Return what makes columns of the waiting rows, for a step that begins now; None where none wait."""
+        if not self._waiting_rows:
+            return None
+        self._bytes_under_way = self._waiting_bytes
         self._waiting_rows = self._waiting_bytes = 0
+        return self._waiting.hand_over()
+
+    def _convert(self, make: Callable[[], pa.RecordBatch] | None) -> None:
+        """Turn rows into columns, and the columns into a row group where one is due."""
+        if make is None:
+            return
+        batch = make()
         self._batches.append(batch)
         self._batch_rows += len(batch)
         self._batch_bytes += batch.nbytes
         while self._batch_rows >= GROUP_ROWS or self._batch_bytes >= GROUP_BYTES:
             self._write_group()
 
-    def _flush(self) -> None:
-        if self._waiting_rows:
-            self._convert()
+    def _flush(self, make: Callable[[], pa.RecordBatch] | None) -> None:
+        self._convert(make)
         while self._batch_rows:
             self._write_group()
 
@@ -197,8 +213,8 @@ class ParquetSink:
         self._batches = rest.to_batches()
         self._batch_rows, self._batch_bytes = len(rest), rest.nbytes
 
-    def _seal(self, name: str) -> Segment:
-        self._flush()
+    def _seal(self, name: str, make: Callable[[], pa.RecordBatch] | None) -> Segment:
+        self._flush(make)
         self._opened(self._waiting.schema.empty_table()).end()
         return self._aside.finish(source=self._source, kind="calls", name=name, rows=self._rows)
 

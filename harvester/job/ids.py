@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter, OrderedDict
 from collections.abc import Collection, Mapping, MutableSequence, Sequence
 from datetime import datetime
-from typing import Protocol, cast
+from typing import Protocol
 
 import anyio
 
@@ -64,6 +64,11 @@ class Keys(Protocol):
     @property
     def hours(self) -> Sequence[int]:
         """As `hour_of` counts them, or the journal's DATELESS or NAMELESS."""
+        ...
+
+    @property
+    def span(self) -> tuple[datetime, datetime] | None:
+        """The first and the last moment where every row has one; None also where that was not looked at."""
         ...
 
 
@@ -212,11 +217,11 @@ class Sieve:
 
     def _is_inside(self, page: Keys) -> bool:
         """Return whether all rows have a moment, and one in the window."""
-        if min(page.hours) < 0:
+        if page.span is None:
             return False
-        moments = cast("Sequence[datetime]", page.moments)
         since, until = self._own or (self._since, self._until)
-        return max(moments) < until and (since is None or min(moments) >= since)
+        first, last = page.span
+        return last < until and (since is None or first >= since)
 
     def _sift_each(
         self,

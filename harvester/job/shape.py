@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import groupby
-from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -17,6 +15,7 @@ from harvester.journal import DATELESS, NAMELESS, KeptRecording
 from harvester.model import Listing, NativeRows, Origin, Problem, Quarantined, Shape
 from harvester.providers.base import Provider
 from harvester.providers.records import to_records
+from harvester.providers.rows import Sound
 from harvester.record import Record, Records, utc
 
 from .ids import hour_of
@@ -26,7 +25,8 @@ class Page(msgspec.Struct):
     """A list answer, read: its rows in order, and what walking needs of each.
 
     `calls` are their structs, None where a row is no call; `ids` theirs, or a hash of the bytes of a row that is no
-    call; `moments` in UTC; `hours` what their ids are kept by; `problems` what does not fit.
+    call; `moments` in UTC; `hours` what their ids are kept by; `problems` what does not fit; `span` the first
+    and the last moment where every row has one, None where that was not looked at.
     """
 
     listing: Listing
@@ -35,6 +35,7 @@ class Page(msgspec.Struct):
     moments: list[datetime | None]
     hours: list[int]
     problems: list[Problem]
+    span: tuple[datetime, datetime] | None = None
 
 
 class Detail(msgspec.Struct):
@@ -83,8 +84,7 @@ class Shaper:
         provider = self._provider
         listing = provider.read_listing(body)
         calls, problems = provider.decode(body, listing, provider.key_type if keys_only else self._wire)
-        ids, moments, hours = _keys(listing.rows, calls, problems)
-        return Page(listing, calls, ids, moments, hours, problems)
+        return _read(listing, calls, problems)
 
     def read_detail(self, body: bytes, call_id: str, fetched_at: datetime) -> Detail:
         """Read the answer to "get call".
@@ -110,8 +110,7 @@ class Shaper:
         calls, problems = self._provider.decode(row, listing, self._wire)
         if None in calls:
             raise ValueError("no row of a list")
-        ids, moments, hours = _keys(listing.rows, calls, problems)
-        return Page(listing, calls, ids, moments, hours, problems)
+        return _read(listing, calls, problems)
 
     def agents(self, page: Page) -> list[str | None]:
         """Return the agents that the rows of a page name."""
@@ -262,29 +261,21 @@ class Shaper:
 
 
 _NONE = Extra()
-_UTC_ALONE = {UTC}
-_id_of = attrgetter("id")
-_moment_of = attrgetter("created_at")
-_zone_of = attrgetter("created_at.tzinfo")
 
 
-def _keys(
-    rows: Sequence[msgspec.Raw], calls: Sequence[Any], problems: Sequence[Problem]
-) -> tuple[list[str], list[datetime | None], list[int]]:
-    """Return the ids, moments and hours of rows; the first lines are the way of all ordinary pages."""
-    if calls and not problems:
-        with suppress(AttributeError):  # some have no moment
-            if set(map(_zone_of, calls)) == _UTC_ALONE:
-                moments = list(map(_moment_of, calls))
-                first, last = hour_of(min(moments)), hour_of(max(moments))
-                if first == last:
-                    return list(map(_id_of, calls)), moments, [first] * len(calls)
-                # As `hour_of` has it, a hundred times.
-                return list(map(_id_of, calls)), moments, [at.toordinal() * 24 + at.hour for at in moments]
+def _read(listing: Listing, calls: list[Any], problems: list[Problem]) -> Page:
+    if isinstance(calls, Sound) and calls:  # the way of all ordinary pages
+        moments = calls.moments
+        first, last = min(moments), max(moments)
+        if hour_of(first) == hour_of(last):
+            hours = [hour_of(first)] * len(calls)
+        else:
+            hours = [at.toordinal() * 24 + at.hour for at in moments]  # as `hour_of` has it, a hundred times
+        return Page(listing, calls, calls.ids, list(moments), hours, problems, (first, last))
     ids: list[str] = []
     some: list[datetime | None] = []
-    hours: list[int] = []
-    for row, call in zip(rows, calls, strict=True):
+    hours = []
+    for row, call in zip(listing.rows, calls, strict=True):
         at = None if call is None else utc(call.created_at)
         some.append(at)
         if call is None:
@@ -293,4 +284,4 @@ def _keys(
         else:
             ids.append(call.id)
             hours.append(DATELESS if at is None else hour_of(at))
-    return ids, some, hours
+    return Page(listing, calls, ids, some, hours, problems)

@@ -29,7 +29,7 @@ REFUSED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 Found = list[tuple[str | None, str]]
 
 _id_of = attrgetter("id")
-_zone_of = attrgetter("created_at.tzinfo")
+_created_of = attrgetter("created_at")
 _UTC_ALONE = {UTC}
 
 
@@ -80,8 +80,8 @@ def decode_rows(
     try:
         _check_utf8(body)
         calls = _decode_page(body.removeprefix(BOM), wire, rows_key)
-        if len(calls) == len(rows) and _are_sound(calls):
-            return calls, []
+        if len(calls) == len(rows) and (checked := _checked(calls)) is not None:
+            return checked, []
     except REFUSED:
         pass  # The rows are told apart below.
     return _decode_each(rows, wire)
@@ -99,16 +99,26 @@ def _decode_page(body: bytes, wire: Any, rows_key: str) -> list[Any]:
     return cast("list[Any]", calls)
 
 
-def _are_sound(calls: list[Any]) -> bool:
-    """Say whether all have an id and a time of creation that exists in UTC."""
-    if not all(map(_id_of, calls)):
-        return False
-    try:
-        if set(map(_zone_of, calls)) == _UTC_ALONE:
-            return True
-    except AttributeError:
-        pass  # Some have no time of creation.
-    return all(call.created_at is None or moment(call.created_at) is not None for call in calls)
+class Sound(list[Any]):
+    """Structs that all have an id and a time of creation in UTC, as on all ordinary pages; both are at hand."""
+
+    __slots__ = ("ids", "moments")
+
+    def __init__(self, calls: list[Any], ids: list[str], moments: list[datetime]) -> None:
+        super().__init__(calls)
+        self.ids = ids
+        self.moments = moments
+
+
+def _checked(calls: list[Any]) -> list[Any] | None:
+    """Return structs if all have an id, and a time of creation that exists in UTC or none."""
+    ids, created = list(map(_id_of, calls)), list(map(_created_of, calls))
+    if not all(ids):
+        return None
+    if {None if at is None else at.tzinfo for at in created} == _UTC_ALONE:
+        return Sound(calls, ids, created)
+    is_told = all(at is None or moment(at) is not None for at in created)
+    return calls if is_told else None
 
 
 def moment(value: datetime | None) -> datetime | None:
@@ -146,7 +156,7 @@ def decode_row(row: bytes, wire: Any) -> tuple[Any, Found]:
     try:
         _check_utf8(row)
         call = decoder(wire).decode(row)
-        if _are_sound([call]):
+        if _checked([call]) is not None:
             return call, []
     except REFUSED:
         pass  # Its values are told apart below.

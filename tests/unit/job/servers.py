@@ -75,6 +75,11 @@ class Keys(msgspec.Struct):
     moments: list[datetime | None]
     hours: list[int]
 
+    @property
+    def span(self) -> tuple[datetime, datetime] | None:
+        found = [at for at in self.moments if at is not None]
+        return (min(found), max(found)) if found and len(found) == len(self.moments) else None
+
 
 def keys(rows: list[Call]) -> Keys:
     return Keys(

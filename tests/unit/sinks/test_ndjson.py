@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from harvester.model import NativeRows, Quarantined
 from harvester.record import Record, Turn
-from harvester.sinks.ndjson import FLUSH_BYTES, NdjsonSink, native_lines
+from harvester.sinks.ndjson import FLUSH_BYTES, MOST_BYTES, NdjsonSink, native_lines
 
 T0 = datetime(2026, 3, 1, 12, tzinfo=UTC)
 JSON = st.recursive(
@@ -85,9 +85,12 @@ async def test_row_that_cannot_be_a_line_is_named(tmp_path: Path) -> None:
 async def test_rows_are_written_once_there_are_enough(tmp_path: Path) -> None:
     """Lines go to the file by the megabyte, so that memory does not grow with the segment."""
     sink = NdjsonSink(tmp_path, "sales")
-    await sink.write([record(raw="x" * FLUSH_BYTES)])
+    for _ in range(8):
+        await sink.write([record(raw="x" * FLUSH_BYTES)])
+        assert sink.buffered_bytes <= 2 * MOST_BYTES + 2 * FLUSH_BYTES
+    await sink.flush()
     assert sink.buffered_bytes == 0
-    assert sink.bytes > FLUSH_BYTES
+    assert sink.bytes > 8 * FLUSH_BYTES
     await sink.aclose()
 
 

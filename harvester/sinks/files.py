@@ -13,6 +13,7 @@ import os
 import secrets
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import ParamSpec, Protocol, TypeVar
@@ -147,6 +148,9 @@ class Aside:
             self.path.unlink()
 
 
+_threads = ThreadPoolExecutor(4, "harvester-sink")
+
+
 class Steps:
     """A sink's steps in worker threads, one at a time, each done as a whole or the open segment is lost.
 
@@ -157,7 +161,7 @@ class Steps:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._begun: asyncio.Future[None] | None = None
+        self._begun: Future[None] | None = None
         self._is_lost = False
         self._is_closed = False
 
@@ -188,17 +192,18 @@ class Steps:
             with self._lock:
                 step(*args, **kwargs)
 
-        self._begun = asyncio.get_running_loop().run_in_executor(None, locked)
-        # Nobody may come any more; an error is still looked at, so that asyncio does not report it as lost.
-        self._begun.add_done_callback(lambda done: done.cancelled() or done.exception())
+        # Not by the loop's own: it would learn of the end only at its next turn, and that may take long.
+        self._begun = _threads.submit(locked)
 
     async def settle(self) -> None:
         """Wait for the step that was begun; if it failed the open segment is lost."""
         if self._begun is None:
             return
         if not self._begun.done():
+            ended = asyncio.wrap_future(self._begun)
             with anyio.CancelScope(shield=True):
-                await asyncio.wait([self._begun])
+                await asyncio.wait([ended])
+            ended.exception()  # it is raised below, and asyncio is to know that
         begun, self._begun = self._begun, None
         self._is_lost = self._is_lost or begun.exception() is not None
         begun.result()

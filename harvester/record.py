@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from itertools import repeat
+from functools import lru_cache
+from itertools import groupby, repeat
+from operator import itemgetter
 from typing import Annotated, Any, Literal, overload
 
 import msgspec
@@ -87,7 +89,6 @@ COLUMNS: tuple[str, ...] = Record.__struct_fields__
 _DEFAULTS: dict[str, Any] = {
     field.name: None if field.required else field.default for field in msgspec.structs.fields(Record)
 }
-_Row: Any = msgspec.defstruct("Row", [(name, Any) for name in COLUMNS], gc=False)
 
 
 class Records(Sequence[Record]):
@@ -124,12 +125,38 @@ class Records(Sequence[Record]):
         )
 
     def rows(self) -> list[Any]:
-        """Return structs that are encoded as Records are, and are good for nothing else."""
+        """Return structs that are encoded as Records are, and are good for nothing else.
+
+        Columns side by side that hold one value for all are one field of them, already encoded: more than half of the
+        columns of a page are null.
+        """
         columns = self.columns
-        values = (columns[name] for name in COLUMNS)
-        return list(
-            map(_Row, *[value if type(value) is list else repeat(value, self._length) for value in values])
-        )
+        kind, groups = _layout(tuple([type(columns[name]) is list for name in COLUMNS]))
+        values: list[Any] = []
+        for names, is_list in groups:
+            if is_list:
+                values += [columns[name] for name in names]
+            else:
+                values.append(repeat(_encoded(names, *[columns[name] for name in names]), self._length))
+        return list(map(kind, *values))
+
+
+@lru_cache(maxsize=64)
+def _layout(are_lists: tuple[bool, ...]) -> tuple[Any, list[tuple[tuple[str, ...], bool]]]:
+    """Return the struct for rows whose columns are lists or not, and the columns side by side that are alike."""
+    found = groupby(zip(COLUMNS, are_lists, strict=True), key=itemgetter(1))
+    groups = [(tuple(name for name, _ in run), is_list) for is_list, run in found]
+    fields = [name for names, is_list in groups for name in (names if is_list else names[:1])]
+    return msgspec.defstruct("Row", [(name, Any) for name in fields], gc=False), groups
+
+
+@lru_cache(maxsize=256, typed=True)  # 1 and 1.0 are equal, and not the same text
+def _encoded(names: tuple[str, ...], *values: Any) -> msgspec.Raw:
+    """Return the first value as JSON, and after it the other members as they follow it in an object."""
+    encode = msgspec.json.encode
+    first, *others = map(encode, values)
+    members = [encode(name) + b":" + value for name, value in zip(names[1:], others, strict=True)]
+    return msgspec.Raw(b",".join([first, *members]))
 
 
 def utc(moment: datetime | None) -> datetime | None:

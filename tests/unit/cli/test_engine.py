@@ -37,10 +37,13 @@ async def test_requests_have_a_process_of_their_own_where_there_is_a_core_for_it
     ended: list[ProcessTransport] = []
     begun: list[ProcessTransport] = []
 
+    def begin(self: ProcessTransport) -> None:
+        begun.append(self)
+
     async def end(self: ProcessTransport) -> None:
         ended.append(self)
 
-    monkeypatch.setattr(ProcessTransport, "start", lambda self: begun.append(self))
+    monkeypatch.setattr(ProcessTransport, "start", begin)
     monkeypatch.setattr(ProcessTransport, "aclose", end)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)), raising=False)
     async with engine.open_exporter(config):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import os
 import signal
-import sys
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from importlib.util import find_spec
@@ -23,9 +22,6 @@ if TYPE_CHECKING:
     from harvester.job.report import Report, SourceProgress
 
 T = TypeVar("T")
-
-SWITCH_S = 0.0005
-"""How long a thread waits for the interpreter's lock: what writes has little to do with it, but that soon."""
 
 _FIRST = (
     "stopping: what is fetched is being written; once more stops at once, and loses at most a second of work"
@@ -68,7 +64,6 @@ def run_async(main: Callable[[], Awaitable[T]]) -> T:
     """
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
-    sys.setswitchinterval(SWITCH_S)
     return anyio.run(main, backend_options={"use_uvloop": find_spec("uvloop") is not None})
 
 

@@ -78,10 +78,10 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 FOLDER = "_harvester"
-FLUSH_BYTES = 4 * 1024 * 1024
+FLUSH_BYTES = 3 * 1024 * 1024
 """Of answers that are not durable yet, from which on to flush them, whatever the time."""
 
-MAX_WAITING_BYTES = 3 * FLUSH_BYTES
+MAX_WAITING_BYTES = 2 * FLUSH_BYTES
 """Of answers that wait for a flush: beyond it those who bring them wait as well."""
 
 

@@ -6,11 +6,10 @@ import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import anyio.to_thread
 
-from harvester import lookup, single, verify
 from harvester.clock import Clock, SystemClock
 from harvester.config import Config
 from harvester.config.table import nearest
@@ -28,10 +27,12 @@ from harvester.journal import Journal
 from harvester.model import Source
 from harvester.providers import get_provider
 from harvester.sinks import SinkFactory
-from harvester.tail import open_tail
 from harvester.transport.base import Transport
 from harvester.transport.gate import Gate
 from harvester.transport.retry import RetryPolicy
+
+if TYPE_CHECKING:
+    from harvester import lookup, single, verify
 
 _log = logging.getLogger("harvester")
 
@@ -128,6 +129,8 @@ class Harvester:
 
     async def check(self) -> list[lookup.CheckRow]:
         """Ask each source one cheap question: credentials, reachability, clock, limits. Nothing is raised."""
+        from harvester import lookup  # noqa: PLC0415 - as below: an export needs none of these
+
         return await lookup.check(self._accounts(), self._fetcher(), self._clock)
 
     async def agents(self) -> list[lookup.AgentRow]:
@@ -136,6 +139,8 @@ class Harvester:
         Raises:
             ProviderError: A source did not answer.
         """
+        from harvester import lookup  # noqa: PLC0415
+
         return await lookup.agents(self._accounts(), self._fetcher())
 
     async def plan(self) -> list[lookup.PlanRow]:
@@ -144,6 +149,8 @@ class Harvester:
         Raises:
             ProviderError: A source did not answer.
         """
+        from harvester import lookup  # noqa: PLC0415
+
         return await lookup.plan(self._accounts(), self._fetcher(), self._clock.now())
 
     async def get(self, source: str, call_id: str, *, agent_id: str | None = None) -> single.Call:
@@ -164,6 +171,8 @@ class Harvester:
             RejectedError: `is_gone`: there is no such call.
             ProviderError: No usable answer.
         """
+        from harvester import single  # noqa: PLC0415
+
         return await single.get(self._asker(source), call_id, agent_id=agent_id)
 
     async def latest(
@@ -188,6 +197,8 @@ class Harvester:
             UnsupportedError: The provider cannot look for a phone number; nothing was sent.
             ProviderError: An answer that is needed did not come.
         """
+        from harvester import single  # noqa: PLC0415
+
         return await single.latest(self._asker(source), count=count, agent_id=agent_id, phone=phone)
 
     def tail(
@@ -209,6 +220,8 @@ class Harvester:
             UsageError: There is no such source, or its provider has no conversations.
             ProviderError: From the iterator: the conversation may not be followed.
         """
+        from harvester.tail import open_tail  # noqa: PLC0415
+
         return open_tail(
             self._account(source),
             self._fetcher(),
@@ -225,6 +238,8 @@ class Harvester:
         Raises:
             JournalError: There is a journal that cannot be read.
         """
+        from harvester import verify  # noqa: PLC0415
+
         names = [(source.name, source.provider) for source in self.config.sources]
         return await anyio.to_thread.run_sync(verify.status, self.config.output.path, names)
 
@@ -234,6 +249,8 @@ class Harvester:
         Raises:
             JournalError: There is no journal, or one that cannot be read.
         """
+        from harvester import verify  # noqa: PLC0415
+
         names = [source.name for source in self.config.sources]
         return await anyio.to_thread.run_sync(verify.verify, self.config.output.path, names)
 
@@ -274,6 +291,8 @@ class Harvester:
         return accounts[name]
 
     def _asker(self, name: str) -> single.Asker:
+        from harvester import lookup, single  # noqa: PLC0415
+
         keep_raw, at_once = self.config.output.raw, min(self.config.concurrency, lookup.AT_ONCE)
         account = self._account(name)
         return single.Asker(account, self._fetcher(), self._clock, keep_raw=keep_raw, at_once=at_once)

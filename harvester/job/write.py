@@ -90,6 +90,7 @@ class Desk:
         self.is_aside = is_aside
         self.calls: Sink = open_sink(source, "calls")
         self.quarantine: Sink = open_sink(source, "quarantine")
+        self.counted_bytes: int = 0
         self.answers: list[AnswerKey] = []
         self.dateless: dict[str, int] = {}
         self.details: list[tuple[int, str]] = []
@@ -154,12 +155,11 @@ class Writer:
             await self._close(message)
 
     async def _write(self, desk: Desk, batch: Batch) -> None:
-        before = desk.buffered_bytes
         for rows in batch.rows:
             await desk.calls.write(rows)
         if batch.quarantined:
             await desk.quarantine.write(batch.quarantined)
-        self._waiting_bytes += desk.buffered_bytes - before
+        self._count(desk)
         desk.answers.append(batch.key)
         desk.dateless.update(dict.fromkeys(batch.dateless, batch.key.window_id))
         desk.details += [(batch.key.window_id, call_id) for call_id in batch.details]
@@ -173,10 +173,15 @@ class Writer:
     async def _relieve(self) -> None:
         """Give the rows of the fullest open segment to its file."""
         desk = max(self._desks.values(), key=lambda desk: desk.buffered_bytes)
-        before = desk.buffered_bytes
         await desk.calls.flush()
         await desk.quarantine.flush()
-        self._waiting_bytes += desk.buffered_bytes - before
+        self._count(desk)
+
+    def _count(self, desk: Desk) -> None:
+        """Count what waits in a source's sinks now; they write on their own as well."""
+        waiting = desk.buffered_bytes
+        self._waiting_bytes += waiting - desk.counted_bytes
+        desk.counted_bytes = waiting
 
     async def _close(self, closing: Closing) -> None:
         desk = closing.desk
@@ -189,8 +194,8 @@ class Writer:
 
     async def _commit(self, desk: Desk, *, is_last: bool = False) -> None:
         """Commit a source's open segments with the windows they complete."""
-        self._waiting_bytes -= desk.buffered_bytes
         segments = await self._seal(desk, is_last=is_last)
+        self._count(desk)
         commit = Commit(segments, desk.answers, desk.ended, desk.dateless, desk.details, desk.owed)
         if segments or desk.ended or desk.answers:
             await self._journal.flush()

@@ -24,6 +24,7 @@ from harvester.model import (
     Response,
     Secret,
 )
+from harvester.record import Direction
 
 from .agents import agents_in
 from .asking import agent_call_path, agent_segment, numbered, pairs, whole
@@ -227,7 +228,7 @@ class Bimpe:
     def to_columns(self, calls: Sequence[Any], origin: Origin) -> dict[str, Any]:
         """Return the calls in the unified shape."""
         statuses_raw = [call.status for call in calls]
-        directions = [DIRECTIONS[call.direction] for call in calls]
+        directions: list[Direction | None] = [DIRECTIONS[call.direction] for call in calls]
         senders, receivers = [call.source for call in calls], [call.destination for call in calls]
         columns = {
             "call_id": [call.id for call in calls],

@@ -106,8 +106,8 @@ class Sound(list[Any]):
 
     def __init__(self, calls: list[Any], ids: list[str], moments: list[datetime]) -> None:
         super().__init__(calls)
-        self.ids = ids
-        self.moments = moments
+        self.ids: list[str] = ids
+        self.moments: list[datetime] = moments
 
 
 def _checked(calls: list[Any]) -> list[Any] | None:

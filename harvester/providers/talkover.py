@@ -25,6 +25,7 @@ from harvester.model import (
     Response,
     Secret,
 )
+from harvester.record import Direction
 
 from .agents import agents_in
 from .asking import is_unfiltered, numbered, pairs, segment, shifted
@@ -240,7 +241,7 @@ class Talkover:
         """Return the calls in the unified shape."""
         agents = [call.agent or _NO_AGENT for call in calls]
         statuses_raw = [call.status for call in calls]
-        directions = [DIRECTIONS[call.direction] for call in calls]
+        directions: list[Direction | None] = [DIRECTIONS[call.direction] for call in calls]
         senders, receivers = [call.from_number for call in calls], [call.to_number for call in calls]
         return {
             "call_id": [call.id for call in calls],

@@ -24,7 +24,7 @@ from .readback import UnreadableError, key_of
 Compression = Literal["zstd", "snappy", "none"]
 
 GROUP_ROWS = 100_000
-GROUP_BYTES = 64 * 1024 * 1024
+GROUP_BYTES = 32 * 1024 * 1024
 """A row group is due at whichever comes first; the bytes are Arrow's."""
 
 CONVERT_ROWS = 5_000
@@ -32,7 +32,7 @@ CONVERT_BYTES = 4_000_000
 """Waiting rows become columns at whichever comes first; 1,000 at a time cost 1.2 times what 5,000 do, and 10,000
 no less."""
 
-MOST_WAITING = 3
+MOST_WAITING = 2
 """Times so much may wait while others become columns; more has to wait for those."""
 
 _ZSTD_LEVEL = 1  # on such rows level 3 takes 1.5 times as long and makes no smaller files

@@ -115,7 +115,7 @@ class Cursor(msgspec.Struct, frozen=True):
     size: int
 
 
-class Part(msgspec.Struct, frozen=True):
+class Part(msgspec.Struct, frozen=True, cache_hash=True):
     """A stretch of a window that the provider's filter is asked for; an end that is None is the window's own.
 
     The filter's calendar need not be ours, so its rows may lie beyond the stretch. `has_last_day`: a range of whole

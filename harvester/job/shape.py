@@ -267,8 +267,8 @@ def _read(listing: Listing, calls: list[Any], problems: list[Problem]) -> Page:
     if isinstance(calls, Sound) and calls:  # the way of all ordinary pages
         moments = calls.moments
         first, last = min(moments), max(moments)
-        if hour_of(first) == hour_of(last):
-            hours = [hour_of(first)] * len(calls)
+        if (hour := hour_of(first)) == hour_of(last):
+            hours = [hour] * len(calls)
         else:
             hours = [at.toordinal() * 24 + at.hour for at in moments]  # as `hour_of` has it, a hundred times
         return Page(listing, calls, calls.ids, list(moments), hours, problems, (first, last))

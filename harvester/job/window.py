@@ -348,7 +348,9 @@ class OpenWindow:
 
     async def _sift(self, ask: Ask, page: Page) -> tuple[Sequence[int], Sifted]:
         ids, sieve = self._shared.ids, self._sieve(ask.part)
-        buckets = await ids.open(self.stored.id, set(page.hours))
+        hours = page.hours
+        is_one = page.span is not None and hours.count(hours[0]) == len(hours)
+        buckets = await ids.open(self.stored.id, hours[:1] if is_one else set(hours))
         agents = self._place.shaper.agents(page) if sieve.has_covered else None
         new, sifted = sieve.sift(page, agents, buckets, self.walk.pass_of(ask.part))
         await ids.settle(sifted.added)

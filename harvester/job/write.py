@@ -161,8 +161,10 @@ class Writer:
             await desk.quarantine.write(batch.quarantined)
         self._count(desk)
         desk.answers.append(batch.key)
-        desk.dateless.update(dict.fromkeys(batch.dateless, batch.key.window_id))
-        desk.details += [(batch.key.window_id, call_id) for call_id in batch.details]
+        if batch.dateless:
+            desk.dateless.update(dict.fromkeys(batch.dateless, batch.key.window_id))
+        if batch.details:
+            desk.details += [(batch.key.window_id, call_id) for call_id in batch.details]
         desk.owed += batch.owed
         limits = self._limits
         if desk.calls.rows >= limits.segment_rows or desk.calls.bytes >= limits.segment_bytes:

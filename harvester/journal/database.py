@@ -95,6 +95,8 @@ def open_scratch(path: Path | None) -> sqlite3.Connection:
     if path is not None:
         path.unlink(missing_ok=True)
     db = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
+    db.execute("PRAGMA page_size = 16384")  # an hour's ids in a page or two
+    db.execute("PRAGMA locking_mode = EXCLUSIVE")
     db.execute("PRAGMA journal_mode = OFF")
     db.execute("PRAGMA synchronous = OFF")
     db.execute(

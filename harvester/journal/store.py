@@ -468,7 +468,8 @@ class Store:
 
     def spill_ids(self, buckets: dict[tuple[int, int], dict[str, int]]) -> None:
         """Keep buckets for this run alone."""
-        self._scratch.executemany(
-            "INSERT OR REPLACE INTO spilled VALUES (?, ?, ?)",
-            [(*key, msgspec.msgpack.encode(bucket)) for key, bucket in buckets.items()],
-        )
+        with Transaction(self._scratch):  # each on its own would be written on its own
+            self._scratch.executemany(
+                "INSERT OR REPLACE INTO spilled VALUES (?, ?, ?)",
+                [(*key, msgspec.msgpack.encode(bucket)) for key, bucket in buckets.items()],
+            )

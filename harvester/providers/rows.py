@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import types
 import typing
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
 from operator import attrgetter
@@ -30,6 +31,7 @@ Found = list[tuple[str | None, str]]
 
 _id_of = attrgetter("id")
 _created_of = attrgetter("created_at")
+_zone_of = attrgetter("tzinfo")
 _UTC_ALONE = {UTC}
 
 
@@ -115,8 +117,9 @@ def _checked(calls: list[Any]) -> list[Any] | None:
     ids, created = list(map(_id_of, calls)), list(map(_created_of, calls))
     if not all(ids):
         return None
-    if {None if at is None else at.tzinfo for at in created} == _UTC_ALONE:
-        return Sound(calls, ids, created)
+    with suppress(AttributeError):  # one has no time
+        if set(map(_zone_of, created)) == _UTC_ALONE:
+            return Sound(calls, ids, created)
     is_told = all(at is None or moment(at) is not None for at in created)
     return calls if is_told else None
 

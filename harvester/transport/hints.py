@@ -18,7 +18,7 @@ MAX_WAIT_S = 86_400.0
 MAX_SKEW_S = 5.0
 """Where the server's clock is further from ours its moments are read by its own `Date`, that has whole seconds."""
 
-_NAMES = ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
+_LIMIT, _REMAINING, _RESET = "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"
 _UNIX_S = 1_000_000_000
 """A reset at or above this is a moment, below it a number of seconds."""
 
@@ -47,14 +47,14 @@ def retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:
 
 def read_hint(headers: Mapping[str, str], now: datetime) -> Hint:
     """Read the `X-RateLimit-*` headers."""
-    if not any(name in headers for name in _NAMES):
+    told, left, reset = headers.get(_LIMIT), headers.get(_REMAINING), headers.get(_RESET)
+    if told is None and left is None and reset is None:
         return NOTHING
-    limit = _number(headers.get("X-RateLimit-Limit", ""))
-    remaining = _number(headers.get("X-RateLimit-Remaining", ""))
+    limit, remaining = _number(told or ""), _number(left or "")
     return Hint(
         limit=int(limit) if limit is not None and limit >= 1 else None,
         remaining=int(remaining) if remaining is not None and remaining >= 0 else None,
-        reset_s=_reset_s(headers.get("X-RateLimit-Reset", ""), _there(headers, now)),
+        reset_s=_reset_s(reset or "", _there(headers, now)),
     )
 
 

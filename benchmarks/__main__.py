@@ -45,6 +45,7 @@ CASES: dict[str, Callable[[Bench], Iterator[Section]]] = {
     "peers": bench_throughput.run_peers,
     "transcripts": bench_throughput.run_transcripts,
     "sources": bench_sources.run,
+    "agents": bench_sources.run_agents,
     "latency": bench_latency.run,
     "latency-vendor": bench_latency.run_vendor,
     "latency-peers": bench_latency.run_peers,

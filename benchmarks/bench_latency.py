@@ -36,7 +36,7 @@ def run_peers(bench: Bench) -> Iterator[Section]:
 
 def run_vendor(bench: Bench) -> Iterator[Section]:
     """Measure the vendor's own client, on the pages that it reads."""
-    contenders = (*_own(MANY), bimpeai(MANY))
+    contenders = (*_own(MANY), bimpeai(MANY), bimpeai(1))
     yield _measured(bench, bench.sizes.latency_calls, MANY, contenders, provider="bimpe")
 
 

@@ -1,4 +1,7 @@
-"""Many sources at once, each with a credential, windows and files of its own, beside one with as many calls."""
+"""Many sources or agents at once: what a call costs must not grow with how many there are.
+
+Each source has a credential, windows and files of its own, each agent a window.
+"""
 
 from __future__ import annotations
 
@@ -33,9 +36,33 @@ def run(bench: Bench) -> Iterator[Section]:
     )
 
 
-def _all_of(target: Target, sources: int) -> Target:
-    """Return all sources as one target: the account of each has the same ids."""
+def run_agents(bench: Bench) -> Iterator[Section]:
+    """Measure many agents and a tenth of them."""
+    sizes = bench.sizes
+    counts = (sizes.agents // 10, sizes.agents)
+    measured = []
+    with bench.nginx(sizes.agent_calls) as target:
+        for count in counts:
+            contenders = [
+                harvester(form, shape, agents=count, suffix=f", {count:,} agents")
+                for form, shape in (("ndjson", "native"), ("parquet", "unified"))
+            ]
+            series = bench.measure(_all_of(target, count), contenders, rounds=sizes.slow_rounds)
+            measured.append((contenders, series))
+    (few, _), (many, _) = measured
+    yield compared(
+        "agents",
+        f"{sizes.agent_calls} light calls of each agent, a page for each",
+        [series for _, all_series in measured for series in all_series],
+        against=[(each.name, other.name) for each, other in zip(many, few, strict=True)],
+        base=few[0].name,
+        base_title="times NDJSON of the fewer agents",
+    )
+
+
+def _all_of(target: Target, owners: int) -> Target:
+    """Return the calls of all sources or agents as one target: each has the same ids."""
     assert target.ids is not None
-    ids = target.ids.with_name("all-ids.txt")
-    ids.write_text(target.ids.read_text(encoding="ascii") * sources, encoding="ascii")
-    return replace(target, calls=target.calls * sources, ids=ids)
+    ids = target.ids.with_name(f"ids-of-{owners}.txt")
+    ids.write_text(target.ids.read_text(encoding="ascii") * owners, encoding="ascii")
+    return replace(target, calls=target.calls * owners, ids=ids)

@@ -32,7 +32,7 @@ def run(bench: Bench) -> Iterator[Section]:
     with bench.nginx(bench.sizes.calls) as target:
         series = bench.measure(target, FASTEST)
     title = f"{target.calls:,} light calls (440 bytes, 100 a page) from static pages of nginx (one worker)"
-    yield compared("throughput", title, series, against=(*_OURS, (_NDJSON, "requests")))
+    yield compared("throughput", title, series, against=_OURS)
 
 
 def run_peers(bench: Bench) -> Iterator[Section]:
@@ -41,7 +41,7 @@ def run_peers(bench: Bench) -> Iterator[Section]:
     with bench.nginx(bench.sizes.peer_calls) as target:
         series = bench.measure(target, (*HARVESTERS, AIOHTTP, AIOHTTP_PARQUET, REQUESTS, *all_peers))
     against = [
-        *((_NDJSON, peer.name) for peer in peers()),
+        *((_NDJSON, peer.name) for peer in (REQUESTS, *peers())),
         *((_PARQUET, peer.name) for peer in PARQUET_PEERS),
         *((_PARQUET_UNIFIED, peer.name) for peer in PARQUET_PEERS),
     ]

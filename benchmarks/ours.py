@@ -39,9 +39,14 @@ def config(
     in_flight: int = IN_FLIGHT,
     rate: str | None = "unlimited",
     sources: int = 1,
+    agents: int = 0,
 ) -> str:
-    """Return a config, of so many sources on the same account, each with a credential of its own."""
+    """Return a config, of so many sources on the same account, each with a credential of its own.
+
+    With `agents` each asks for the lists of so many agents, not for the one of the account.
+    """
     further = [f'rate = "{rate}"'] if rate is not None else []
+    further += [f"agents = {[f'agent-{number}' for number in range(agents)]}"] if agents else []
     # AgentVoice's transcripts come with its list. The sandbox is asked for light rows.
     further += ["details = true"] if target.provider == "agentvoice" and target.ids is not None else []
     texts = [_HEAD.format(format=output_format, shape=shape, in_flight=in_flight)]
@@ -60,6 +65,7 @@ def harvester(
     in_flight: int = IN_FLIGHT,
     rate: str | None = "unlimited",
     sources: int = 1,
+    agents: int = 0,
     suffix: str = "",
 ) -> Contender:
     """Return `harvester export` with one format and shape.
@@ -70,11 +76,12 @@ def harvester(
         in_flight: Requests in flight.
         rate: As a config has it; None: nothing is said.
         sources: So many, on the same account.
+        agents: So many of a source, each with a list of its own; 0 for the list of the account.
         suffix: Of the title, where these differ.
     """
 
     def prepare(target: Target, folder: Path) -> list[str]:
-        options = {"in_flight": in_flight, "rate": rate, "sources": sources}
+        options = {"in_flight": in_flight, "rate": rate, "sources": sources, "agents": agents}
         path = folder / "harvester.toml"
         path.write_text(config(target, output_format, shape, **options))  # type: ignore[arg-type] # mixed values
         return [sys.executable, "-m", "harvester", "export", "--quiet", "--config", str(path)]
@@ -82,6 +89,7 @@ def harvester(
     name = f"harvester-{output_format}-{shape}"
     name += f"-{in_flight}" if in_flight != IN_FLIGHT else ""
     name += f"-{sources}-sources" if sources > 1 else ""
+    name += f"-{agents}-agents" if agents else ""
     return Contender(
         name=name,
         title=f"harvester, {TITLES[output_format]}, {shape}{suffix}",

@@ -20,7 +20,7 @@ filter: harvester, which cuts long lists by date, finds it ignored and reads the
 Peers do what they do by themselves: dlt, Airbyte's CDK and Singer's infer or check types and keep state, Scrapy
 schedules. The loops by hand keep no journal, prove nothing complete and cannot go on after a crash. Harvester does all
 of it here, as it always does. Peers are tuned as their modules in `benchmarks/contenders/` say, by us and not by their
-makers. Peak memory is of the largest process of a contender, not of all together. On a shared machine read the ratios.
+makers. Peak memory is the sum of the peaks of a contender's processes. On a shared machine read the ratios.
 """
 
 FEWEST_ROUNDS = 3

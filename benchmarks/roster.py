@@ -103,10 +103,11 @@ def scrapy(in_flight: int = IN_FLIGHT) -> Contender:
 
 
 def bimpeai(in_flight: int) -> Contender:
-    """Return the vendor's async client, which reads BimpeAI's pages only."""
+    """Return the vendor's async client, which reads BimpeAI's pages only; 1 in flight is its iterator."""
+    way = "its iterator over all pages" if in_flight == 1 else f"pages by number, {in_flight} in flight"
     return Contender(
         name=f"bimpeai-{in_flight}",
-        title=f"bimpeai, the vendor's async client, {in_flight} in flight, NDJSON",
+        title=f"bimpeai, the vendor's async client, {way}, NDJSON",
         prepare=program("bimpeai_client", str(in_flight), environment=BIMPEAI),
         count=check_ids(),
         environment=BIMPEAI,
@@ -130,4 +131,4 @@ PARQUET_PEERS = (
     dlt_deferred("parquet", "dicts"),
     dlt_deferred("parquet", "arrow"),
 )
-FASTEST = (*HARVESTERS, AIOHTTP, AIOHTTP_PARQUET, REQUESTS, DISCARD, WRK)
+FASTEST = (*HARVESTERS, AIOHTTP, AIOHTTP_PARQUET, DISCARD, WRK)

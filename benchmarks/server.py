@@ -53,10 +53,7 @@ http {{
   server {{
     listen 127.0.0.1:{port};
     root {pages};
-    location = {calls} {{
-{refusals}
-      try_files /$arg_{size}/$arg_{parameter}.json =404;
-    }}
+{calls}
     {agents}
   }}
 }}
@@ -120,14 +117,13 @@ def _config(paging: Paging, pages: Path, folder: Path, port: int, *, is_packed: 
     refusals = [f"      if ($arg_{name} != {value}) {{ return 422; }}" for name, value in paging.further]
     if is_packed:
         refusals.append("      if ($http_accept_encoding !~ gzip) { return 406; }")
+    answer = [*refusals, f"      try_files /$arg_{paging.size}/$arg_{paging.parameter}.json =404;"]
+    lists = [f"= {paging.calls}"] + ([f"~ {paging.of_agent}"] if paging.of_agent else [])
     return _CONFIG.format(
         folder=folder,
         port=port,
         pages=pages,
-        calls=paging.calls,
-        size=paging.size,
-        parameter=paging.parameter,
-        refusals="\n".join(refusals),
+        calls="\n".join(["\n".join([f"    location {path} {{", *answer, "    }"]) for path in lists]),
         packing="on" if is_packed else "off",
         agents=f"location = {paging.agents} {{ try_files /agents.json =404; }}" if paging.agents else "",
     )

@@ -21,6 +21,8 @@ class Sizes:
         peer_latency_calls: The same for peers, many of which wait for each page.
         sources: How many at once.
         source_calls: Of each of them.
+        agents: How many of one source.
+        agent_calls: Of each of them.
         rate_s: How long a limit is used.
         rounds: Of each contender.
         slow_rounds: Of those that take longer than `bench.SLOW_S`, of large accounts and of limits.
@@ -35,6 +37,8 @@ class Sizes:
     peer_latency_calls: int = 40_000
     sources: int = 1_000
     source_calls: int = 200
+    agents: int = 10_000
+    agent_calls: int = 20
     rate_s: int = 20
     rounds: int = 5
     slow_rounds: int = 3
@@ -58,6 +62,7 @@ QUICK = Sizes(
     peer_latency_calls=4_000,
     sources=100,
     source_calls=500,
+    agents=1_000,
     rate_s=5,
     rounds=2,
     slow_rounds=1,

@@ -36,6 +36,7 @@ class Paging:
         rows: Yields id and JSON of so many calls, made from a seed.
         page: Puts rows together; given them, the number of their page from 0, its size and the calls in all.
         agent_list: The whole answer to who the agents are.
+        of_agent: The path of the list of one agent as a regular expression; every agent has the same calls.
     """
 
     calls: str
@@ -48,6 +49,7 @@ class Paging:
     rows: Callable[[int, int], Iterator[tuple[str, str]]]
     page: Callable[[list[str], int, int, int], str]
     agent_list: Callable[[int], str]
+    of_agent: str | None = None
 
     def name(self, page: int, size: int = PAGE_SIZE) -> str:
         """Return what asks for a page, given its number from 0."""
@@ -66,6 +68,7 @@ PAGINGS = {
         rows=talkover.rows,
         page=talkover.page,
         agent_list=talkover.agents,
+        of_agent="^/api/v1/agents/[^/]+/calls$",
     ),
     "agentvoice": Paging(
         calls="/api/calls",

@@ -20,6 +20,7 @@ from msgspec import UNSET, Raw
 from harvester.model import Problem
 from harvester.record import utc
 
+from .alike import put_off, settled
 from .loose import read_json
 from .transcripts import Transcript, turns_of
 
@@ -95,8 +96,9 @@ def _check_utf8(text: bytes) -> None:
 
 def _decode_page(body: bytes, wire: Any, rows_key: str) -> list[Any]:
     is_bare = body.lstrip()[:1] == b"["
-    calls = decoder(list[wire]).decode(body) if is_bare else _page_decoder(wire, rows_key).decode(body).rows
-    return cast("list[Any]", calls)
+    quick = put_off(wire)
+    calls = decoder(list[quick]).decode(body) if is_bare else _page_decoder(quick, rows_key).decode(body).rows
+    return settled(wire, cast("list[Any]", calls))
 
 
 class Sound(list[Any]):
@@ -155,7 +157,7 @@ def decode_row(row: bytes, wire: Any) -> tuple[Any, Found]:
     """Decode one row of calls, the fast way if it can be; the answer is that of `fit_row`."""
     try:
         _check_utf8(row)
-        call = decoder(wire).decode(row)
+        (call,) = settled(wire, [decoder(put_off(wire)).decode(row)])
         if _checked([call]) is not None:
             return call, []
     except REFUSED:

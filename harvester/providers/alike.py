@@ -9,37 +9,63 @@ from __future__ import annotations
 import typing
 from collections.abc import Callable
 from datetime import datetime
-from functools import cache, lru_cache
-from typing import Annotated, Any, TypeAlias
+from functools import cache, lru_cache, partial
+from typing import Annotated, Any
 
 import msgspec
-from msgspec import Meta, Raw
+from msgspec import NODEFAULT, Meta, Raw, structs
+from msgspec.structs import astuple
 
 from harvester.record import Turn, utc
 
 from .transcripts import DAY_S, Transcript, names_in
 from .words import ROLES
 
-Read: TypeAlias = Callable[[Raw], list[Turn]]
-
 _NULL = Raw(b"null")
-_REFUSED = (ValueError, OverflowError, RecursionError)  # what msgspec raises is a ValueError
+_REFUSED = (msgspec.DecodeError, OverflowError)  # not plain, or with a moment that has no name in UTC
 _MOST_NAMES = 16
 """Of an object for which a struct is made; those of 64 are kept."""
 
 _Offset = Annotated[float, Meta(ge=0, lt=DAY_S)] | None
 
 
+class Form(msgspec.Struct, frozen=True):
+    """What a field's transcripts are like: the type that they are decoded as, and what makes turns of a list of these.
+
+    `turns` is None where the type is text.
+    """
+
+    kind: Any
+    turns: Callable[[list[Any]], list[Turn]] | None = None
+
+    def read(self, kind: type[Transcript], value: Any) -> Transcript | None:
+        """Return the transcript that a value of the type is.
+
+        Raises:
+            ValueError: It has a problem, or cannot be read.
+            OverflowError: A moment has no name in UTC.
+        """
+        if value is None:
+            return None
+        return kind.read(value) if self.turns is None else kind(self.turns(value))
+
+
+_TEXT = Form(str | None)
+
+
 class Reader:
-    """Reads one field's transcripts; what the last turns were like is tried with the next.
+    """Reads one field's transcripts; the form that one had is tried with the next.
+
+    It is steady while all have the same form, or are null.
 
     Args:
         kind: What they become.
     """
 
     def __init__(self, kind: type[Transcript]) -> None:
-        self._kind = kind
-        self._read: Read | None = None
+        self.kind: type[Transcript] = kind
+        self.form: Form | None = None
+        self.is_steady = False
 
     def read(self, raw: Raw) -> Transcript | None:
         """Return a value's transcript, None for null.
@@ -47,40 +73,51 @@ class Reader:
         Raises:
             DecodeError: It cannot be decoded at once.
             ValueError: It is no transcript, or one with a problem.
-            RecursionError: It is nested too deeply.
         """
         if raw == _NULL:
             return None
-        if self._read is not None:
+        if self.form is not None:
             try:
-                return self._kind(self._read(raw))
+                return self.form.read(self.kind, _decoder(self.form.kind)(raw))
             except _REFUSED:
                 pass  # Other names, or values that are not plain.
+        self.is_steady = False
         value = msgspec.json.decode(raw)
-        transcript = self._kind.read(value)
+        transcript = self.kind.read(value)
         if transcript.problem:
             raise ValueError(transcript.problem)
-        if isinstance(value, list) and value:
-            self._read = _like(value[0])
+        if isinstance(value, str):
+            self.form = _TEXT
+        elif isinstance(value, list) and value:
+            self.form = _like(value[0])
         return transcript
 
 
-def _like(element: dict[str, Any]) -> Read | None:
-    """Return what reads turns like this one, None where they are not plain."""
+@lru_cache(maxsize=64)
+def _decoder(kind: Any) -> Callable[[Raw], Any]:
+    return msgspec.json.Decoder(kind).decode
+
+
+def _like(element: dict[str, Any]) -> Form | None:
+    """Return the form of turns like this one, None where they are not plain."""
     names = names_in(tuple(element))
-    if len(element) > _MOST_NAMES or (len(names.speakers), len(names.texts)) != (1, 1) or len(names.times) > 1:
+    if (
+        len(element) > _MOST_NAMES
+        or (len(names.speakers), len(names.texts)) != (1, 1)
+        or len(names.times) > 1
+    ):
         return None
     time = names.times[0] if names.times else None
     if time is not None and time.endswith("_ms"):
         return None
     others = tuple(name for name in element if name not in {names.speakers[0], names.texts[0], time})
     is_moment = time is not None and isinstance(element[time], str)
-    return _reader(names.speakers[0], names.texts[0], time, others, is_moment=is_moment)
+    return _form(names.speakers[0], names.texts[0], time, others, is_moment=is_moment)
 
 
 @lru_cache(maxsize=64)
-def _reader(speaker: str, text: str, time: str | None, others: tuple[str, ...], *, is_moment: bool) -> Read:
-    """Return what reads turns with these names, all of them and no other."""
+def _form(speaker: str, text: str, time: str | None, others: tuple[str, ...], *, is_moment: bool) -> Form:
+    """Return the form of turns with these names, all of them and no other."""
     fields: list[tuple[str, Any, Any]] = [
         ("role", str | None, msgspec.field(name=speaker)),
         ("text", str | None, msgspec.field(name=text)),
@@ -88,56 +125,90 @@ def _reader(speaker: str, text: str, time: str | None, others: tuple[str, ...], 
     if time is not None:
         fields.append(("time", datetime | None if is_moment else _Offset, msgspec.field(name=time)))
     fields += [(f"other_{place}", Raw, msgspec.field(name=name)) for place, name in enumerate(others)]
-    wire = msgspec.defstruct("Turn", fields, forbid_unknown_fields=True, gc=False)
-    decode: Callable[[Raw], list[Any]] = msgspec.json.Decoder(list[wire]).decode  # type: ignore[valid-type]
+    wire: Any = msgspec.defstruct("Turn", fields, forbid_unknown_fields=True, gc=False)
     if time is None:
-        return lambda raw: [Turn(role=ROLES[one.role], text=one.text) for one in decode(raw)]
-    if is_moment:
-        return lambda raw: [Turn(role=ROLES[one.role], text=one.text, at=utc(one.time)) for one in decode(raw)]
-    return lambda raw: [Turn(role=ROLES[one.role], text=one.text, offset_s=one.time) for one in decode(raw)]
+        return Form(list[wire] | None, _timeless)
+    return Form(list[wire] | None, _at_moments if is_moment else _at_offsets)
 
 
-@cache
-def put_off(wire: Any) -> Any:
-    """Return a struct like `wire` whose transcripts are as they came, for `settled`; `wire` where it has none."""
-    readers = _readers(wire)
-    if not readers:
-        return wire
-    fields: list[tuple[str, Any, Any]] = []
-    for place, one in enumerate(msgspec.structs.fields(wire)):
-        kind, default = (Raw, _NULL) if place in readers else (one.type, one.default)
-        fields.append((one.name, kind, msgspec.field(name=one.encode_name, default=default, default_factory=one.default_factory)))
-    return msgspec.defstruct(wire.__name__, fields, gc=False)
+def _timeless(found: list[Any]) -> list[Turn]:
+    return [Turn(role=ROLES[one.role], text=one.text) for one in found]
 
 
-def settled(wire: Any, calls: list[Any]) -> list[Any]:
-    """Return calls that were decoded as `put_off(wire)` as those of `wire`, their transcripts read.
+def _at_moments(found: list[Any]) -> list[Turn]:
+    return [Turn(role=ROLES[one.role], text=one.text, at=utc(one.time)) for one in found]
+
+
+def _at_offsets(found: list[Any]) -> list[Turn]:
+    return [Turn(role=ROLES[one.role], text=one.text, offset_s=one.time) for one in found]
+
+
+def decode(wire: Any, decode_as: Callable[[Any], list[Any]]) -> list[Any]:
+    """Decode calls, their transcripts in the forms that those before had, or else one by one.
+
+    Args:
+        wire: Their struct.
+        decode_as: Decodes them as another struct with the same fields.
 
     Raises:
-        ValidationError: One has a problem, or cannot be read at once.
+        DecodeError: A value does not fit, or a transcript has a problem.
     """
     readers = _readers(wire)
-    return [_settled(wire, call, readers) for call in calls] if readers else calls
-
-
-def _settled(wire: Any, call: Any, readers: dict[int, Reader]) -> Any:
-    values = list(msgspec.structs.astuple(call))
-    for place, reader in readers.items():
+    if not readers:
+        return decode_as(wire)
+    if all([reader.is_steady for reader in readers.values()]):
+        forms = tuple([reader.form for reader in readers.values()])
         try:
-            values[place] = reader.read(values[place])
-        except ValueError as error:
-            raise msgspec.ValidationError(str(error)) from error
-    return wire(*values)
+            return _settled(wire, decode_as(_put_off(wire, forms)), readers, forms)
+        except (*_REFUSED, ValueError):
+            pass  # One is not like the last, if nothing else is wrong.
+    for reader in readers.values():
+        reader.is_steady = True
+    forms = (None,) * len(readers)
+    try:
+        return _settled(wire, decode_as(_put_off(wire, forms)), readers, forms)
+    except ValueError as error:
+        raise msgspec.ValidationError(str(error)) from error
+
+
+def _settled(
+    wire: Any, calls: list[Any], readers: dict[int, Reader], forms: tuple[Form | None, ...]
+) -> list[Any]:
+    """Return calls as those of `wire`, with their transcripts read."""
+    reads = [
+        (place, reader.read if form is None else partial(form.read, reader.kind))
+        for (place, reader), form in zip(readers.items(), forms, strict=True)
+    ]
+    settled: list[Any] = []
+    for call in calls:
+        values = list(astuple(call))
+        for place, read in reads:
+            values[place] = read(values[place])
+        settled.append(wire(*values))
+    return settled
+
+
+@lru_cache(maxsize=64)
+def _put_off(wire: Any, forms: tuple[Form | None, ...]) -> Any:
+    """Return a struct like `wire` with transcripts in these forms, or as they came."""
+    kinds = dict(zip(_readers(wire), forms, strict=True))
+    fields: list[tuple[str, Any, Any]] = []
+    for place, one in enumerate(structs.fields(wire)):
+        kind, default, factory = one.type, one.default, one.default_factory
+        if place in kinds:
+            form, factory = kinds[place], NODEFAULT
+            kind, default = (Raw, _NULL) if form is None else (form.kind, None)
+        field = msgspec.field(name=one.encode_name, default=default, default_factory=factory)
+        fields.append((one.name, kind, field))
+    return msgspec.defstruct(wire.__name__, fields, gc=False)
 
 
 @cache
 def _readers(wire: Any) -> dict[int, Reader]:
     """Return a reader for each field with transcripts, by its place."""
-    if not (isinstance(wire, type) and issubclass(wire, msgspec.Struct)):
-        return {}
-    kinds = [typing.get_args(field.type)[:1] for field in msgspec.structs.fields(wire)]
+    kinds = [typing.get_args(field.type)[:1] or (None,) for field in structs.fields(wire)]
     return {
         place: Reader(kind)
-        for place, (kind, *_) in enumerate(one or (None,) for one in kinds)
+        for place, (kind,) in enumerate(kinds)
         if isinstance(kind, type) and issubclass(kind, Transcript)
     }

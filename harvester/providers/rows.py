@@ -20,7 +20,7 @@ from msgspec import UNSET, Raw
 from harvester.model import Problem
 from harvester.record import utc
 
-from .alike import put_off, settled
+from .alike import decode
 from .loose import read_json
 from .transcripts import Transcript, turns_of
 
@@ -96,9 +96,14 @@ def _check_utf8(text: bytes) -> None:
 
 def _decode_page(body: bytes, wire: Any, rows_key: str) -> list[Any]:
     is_bare = body.lstrip()[:1] == b"["
-    quick = put_off(wire)
-    calls = decoder(list[quick]).decode(body) if is_bare else _page_decoder(quick, rows_key).decode(body).rows
-    return settled(wire, cast("list[Any]", calls))
+
+    def decode_as(kind: Any) -> list[Any]:
+        calls = (
+            decoder(list[kind]).decode(body) if is_bare else _page_decoder(kind, rows_key).decode(body).rows
+        )
+        return cast("list[Any]", calls)
+
+    return decode(wire, decode_as)
 
 
 class Sound(list[Any]):
@@ -157,7 +162,7 @@ def decode_row(row: bytes, wire: Any) -> tuple[Any, Found]:
     """Decode one row of calls, the fast way if it can be; the answer is that of `fit_row`."""
     try:
         _check_utf8(row)
-        (call,) = settled(wire, [decoder(put_off(wire)).decode(row)])
+        (call,) = decode(wire, lambda kind: [decoder(kind).decode(row)])
         if _checked([call]) is not None:
             return call, []
     except REFUSED:

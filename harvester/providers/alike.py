@@ -23,7 +23,7 @@ from .words import ROLES
 
 _field: Any = msgspec.field
 _NULL = Raw(b"null")
-_REFUSED = (msgspec.DecodeError, OverflowError)  # not plain, or with a moment that has no name in UTC
+_REFUSED = (ValueError, OverflowError)  # not plain, or with a moment that has no name in UTC
 _MOST_NAMES = 16
 """Of an object for which a struct is made; those of 64 are kept."""
 
@@ -35,7 +35,7 @@ _Offset = Annotated[float, Meta(ge=0, lt=DAY_S)] | None
 class Form(msgspec.Struct, frozen=True):
     """What a field's transcripts are like: the type that they are decoded as, and what makes turns of a list of these.
 
-    `turns` is None where the type is text.
+    `turns` is None where they are strings, which are cut out alone and may not even have to be decoded.
     """
 
     kind: Any
@@ -45,15 +45,21 @@ class Form(msgspec.Struct, frozen=True):
         """Return the transcript that a value of the type is.
 
         Raises:
-            ValueError: It has a problem, or cannot be read.
+            ValueError: It has a problem, cannot be read, or is of another form.
             OverflowError: A moment has no name in UTC.
         """
-        if value is None:
+        if self.turns is not None:
+            return None if value is None else kind(self.turns(value))
+        if value == _NULL:
             return None
-        return kind.read(value) if self.turns is None else kind(self.turns(value))
+        text = bytes(value)
+        transcript = kind.read_json(text)
+        if transcript.problem or text[:1] != b'"':
+            raise ValueError(transcript.problem or "no string")
+        return transcript
 
 
-_TEXT = Form(str | None)
+_STRING = Form(Raw)
 
 
 class Reader:
@@ -83,14 +89,14 @@ class Reader:
             try:
                 return self.form.read(self.kind, _decoder(self.form.kind)(raw))
             except _REFUSED:
-                pass  # Other names, or values that are not plain.
+                pass  # Another form, or values that are not plain.
         self.is_steady = False
         value = msgspec.json.decode(raw)
         transcript = self.kind.read(value)
         if transcript.problem:
             raise ValueError(transcript.problem)
         if isinstance(value, str):
-            self.form = _TEXT
+            self.form = _STRING
         elif isinstance(value, list) and value:
             self.form = _like(value)
         return transcript
@@ -176,7 +182,7 @@ def decode(wire: Any, decode_as: Callable[[Any], list[Any]]) -> list[Any]:
         forms = tuple([reader.form for reader in readers.values()])
         try:
             return _settled(wire, decode_as(_put_off(wire, forms)), readers, forms)
-        except (*_REFUSED, ValueError):
+        except _REFUSED:
             pass  # One is not like the last, if nothing else is wrong.
     for reader in readers.values():
         reader.is_steady = True
@@ -213,7 +219,7 @@ def _put_off(wire: Any, forms: tuple[Form | None, ...]) -> Any:
         kind, default, factory = one.type, one.default, one.default_factory
         if place in kinds:
             form, factory = kinds[place], NODEFAULT
-            kind, default = (Raw, _NULL) if form is None else (form.kind, None)
+            kind, default = (Raw, _NULL) if form is None or form.kind is Raw else (form.kind, None)
         fields.append(
             (one.name, kind, _field(name=one.encode_name, default=default, default_factory=factory))
         )

@@ -10,7 +10,7 @@ import math
 import types
 import typing
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from operator import attrgetter
 from typing import Any, cast
 
@@ -34,28 +34,17 @@ _created_of = attrgetter("created_at")
 _UTC_ALONE = {UTC}
 
 
-@cache
+@lru_cache(maxsize=128)  # `alike` makes structs of what answers hold
 def decoder(kind: Any) -> msgspec.json.Decoder[Any]:
     """Return the one decoder of a type."""
-    return msgspec.json.Decoder(kind, dec_hook=_read_whole)
+    return msgspec.json.Decoder(kind)
 
 
-@cache
+@lru_cache(maxsize=128)
 def _page_decoder(wire: Any, rows_key: str) -> msgspec.json.Decoder[Any]:
     """Return the one decoder of an envelope whose rows are `wire`, and in which nothing else is looked at."""
     page = msgspec.defstruct("Page", [("rows", list[wire], msgspec.field(name=rows_key))])
-    return msgspec.json.Decoder(page, dec_hook=_read_whole)
-
-
-def _read_whole(kind: type[Transcript], value: Any) -> Transcript:
-    """Read a transcript on the fast way: one with a problem sends its row the slow way, which names it.
-
-    Absent ones cost nothing: msgspec asks only where there is a value, and not for null.
-    """
-    transcript = kind.read(value)
-    if transcript.problem:
-        raise ValueError(transcript.problem)
-    return transcript
+    return msgspec.json.Decoder(page)
 
 
 def _read_in_part(kind: type[Transcript], value: Any) -> Transcript:

@@ -44,6 +44,13 @@ _UNIX_S = range(10**9, 10**10)  # 2001 to 2286
 _UNIX_MS = range(10**12, 10**13)
 
 _SPACE = " \t\r\n"
+_NOT_PLAIN = (
+    b'"',
+    b"\\",
+    b" ",
+    b"[",
+    b"{",
+)  # what the JSON of a text starts with that is blank or may be JSON again
 _CLOCK = re.compile(r"(?:(\d{1,2}):)?(\d{1,3}):(\d{2}(?:\.\d{1,9})?)", re.ASCII)
 _NUMBER = re.compile(r"(\d{1,15}(?:\.\d{1,9})?)s?", re.ASCII)
 # As in `Agent: Hello`, `[01:05] Agent: Hello` and `Agent (01:05): Hello`.
@@ -78,6 +85,16 @@ class Transcript:
         """
         return cls(*_turns_in(_unwrapped(value)))
 
+    @classmethod
+    def read_json(cls, text: bytes) -> Self:
+        """Read a JSON value in UTF-8.
+
+        Raises:
+            DecodeError: It cannot be decoded.
+            ValueError: As `read` has it.
+        """
+        return cls.read(msgspec.json.decode(text))
+
     def heard(self) -> list[Turn] | None:
         """Return the turns."""
         return self.turns
@@ -91,9 +108,11 @@ class SpokenTranscript(Transcript):
 
     __slots__ = ("_text",)
 
-    def __init__(self, turns: list[Turn] | None, problem: str | None = None, *, text: str = "") -> None:
+    def __init__(
+        self, turns: list[Turn] | None, problem: str | None = None, *, text: str | bytes = ""
+    ) -> None:
         super().__init__(turns, problem)
-        self._text = text
+        self._text = text  # bytes: the JSON of a text that can be decoded
 
     @classmethod
     def read(cls, value: Any) -> Self:
@@ -107,9 +126,17 @@ class SpokenTranscript(Transcript):
             inner = value
         return cls(None, text=inner) if inner.strip(_SPACE) else cls([])
 
+    @classmethod
+    def read_json(cls, text: bytes) -> Self:
+        """Read a JSON value that a decoder has skipped; plain text is not even decoded as long as nobody asks."""
+        if text[:1] == b'"' and text[1:2] not in _NOT_PLAIN and b"\\u" not in text:
+            return cls(None, text=text)
+        return super().read_json(text)
+
     def heard(self) -> list[Turn] | None:
         """Return the turns, or cut them out of the text."""
-        return _spoken(self._text) if self._text else self.turns
+        text = msgspec.json.decode(self._text) if isinstance(self._text, bytes) else self._text
+        return _spoken(text) if text else self.turns
 
 
 def turns_of(transcript: Transcript | None) -> list[Turn] | None:

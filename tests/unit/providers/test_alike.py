@@ -48,6 +48,13 @@ VALUES: list[Any] = [
     [{"role": "user", "text": "others", "time": 1, "confidence": 0.5, "words": [{"text": "others"}]}],
     {"turns": PLAIN},
     "Agent: Hi\nUser: Hello",
+    "Agent: caf\xe9 \U0001f600\nUser: a \\ and a /",
+    "Agent: half \ud83d a character",
+    "\n\tAgent: Hi",
+    "\n",
+    "",
+    '"Agent: Hi"',
+    "[no JSON",
     json.dumps(PLAIN),
     " ",
     7,
@@ -98,8 +105,8 @@ def test_decode_rows_reads_transcripts_as_the_slow_way_does(before: Any, value: 
 def test_turns_are_turns() -> None:
     """Turns decoded under other names are encoded under their own, and equal to others."""
     alike._readers.cache_clear()
-    for _ in range(3):
-        ((turns, _), _), problems = read(rows_of(PLAIN, PLAIN))
+    pages = [read(rows_of(PLAIN, PLAIN)) for _ in range(3)]
+    ((turns, _), _), problems = pages[-1]
     assert not problems
     assert turns == [
         Turn(role="agent", text="Hi", offset_s=0.5),

@@ -132,6 +132,8 @@ def moment(value: datetime | None) -> datetime | None:
 
 def moments(values: list[datetime | None]) -> list[datetime | None]:
     """Return a column of moments as `moment` has each of them."""
+    if values.count(None) == len(values):
+        return values
     if {UTC if value is None else value.tzinfo for value in values} == _UTC_ALONE:
         return values
     return [moment(value) for value in values]

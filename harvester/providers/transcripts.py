@@ -129,7 +129,7 @@ class SpokenTranscript(Transcript):
     @classmethod
     def read_json(cls, text: bytes) -> Self:
         """Read a JSON value that a decoder has skipped; plain text is not even decoded as long as nobody asks."""
-        if text[:1] == b'"' and text[1:2] not in _NOT_PLAIN and b"\\u" not in text:
+        if text[:1] == b'"' and text[1:2] not in _NOT_PLAIN:
             return cls(None, text=text)
         return super().read_json(text)
 

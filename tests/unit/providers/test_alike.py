@@ -125,3 +125,18 @@ def test_pages_of_one_form_are_decoded_at_once(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(alike.Reader, "read", None)
     turns, problems = read(rows)
     assert (turns, problems) == read_slowly(rows)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [r"\ud83d", r"a\ud83d", r"\ude00a", r"\ud83d\ud83d", r"\ud83d\n", r"\q", r"\u12g4", "a\x01", "a\\"],
+)
+def test_no_text_is_put_off_that_cannot_be_decoded(text: str) -> None:
+    """What a decoder skips it could decode as well, or it refuses both: a text is decoded only when it is asked for."""
+    row = b'{"id":"1","heard":"Agent: Hi"}'
+    for _ in range(3):
+        alike.decode(Call, lambda kind: [msgspec.json.decode(row, type=kind)])
+    with pytest.raises(msgspec.DecodeError):
+        alike.decode(
+            Call, lambda kind: [msgspec.json.decode(f'{{"id":"1","heard":"a{text}"}}'.encode(), type=kind)]
+        )

@@ -111,7 +111,8 @@ class SpokenTranscript(Transcript):
     def __init__(
         self, turns: list[Turn] | None, problem: str | None = None, *, text: str | bytes = ""
     ) -> None:
-        super().__init__(turns, problem)
+        self.turns = turns  # Not by the other's: there are two for each call.
+        self.problem = problem
         self._text = text  # bytes: the JSON of a text that can be decoded
 
     @classmethod

@@ -11,7 +11,7 @@ import types
 import typing
 from contextlib import suppress
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from operator import attrgetter
 from typing import Any, cast
 
@@ -21,6 +21,7 @@ from msgspec import UNSET, Raw
 from harvester.model import Problem
 from harvester.record import utc
 
+from .alike import decode
 from .loose import read_json
 from .transcripts import Transcript, turns_of
 
@@ -35,28 +36,17 @@ _zone_of = attrgetter("tzinfo")
 _UTC_ALONE = {UTC}
 
 
-@cache
+@lru_cache(maxsize=128)  # `alike` makes structs of what answers hold
 def decoder(kind: Any) -> msgspec.json.Decoder[Any]:
     """Return the one decoder of a type."""
-    return msgspec.json.Decoder(kind, dec_hook=_read_whole)
+    return msgspec.json.Decoder(kind)
 
 
-@cache
+@lru_cache(maxsize=128)
 def _page_decoder(wire: Any, rows_key: str) -> msgspec.json.Decoder[Any]:
     """Return the one decoder of an envelope whose rows are `wire`, and in which nothing else is looked at."""
     page = msgspec.defstruct("Page", [("rows", list[wire], msgspec.field(name=rows_key))])
-    return msgspec.json.Decoder(page, dec_hook=_read_whole)
-
-
-def _read_whole(kind: type[Transcript], value: Any) -> Transcript:
-    """Read a transcript on the fast way: one with a problem sends its row the slow way, which names it.
-
-    Absent ones cost nothing: msgspec asks only where there is a value, and not for null.
-    """
-    transcript = kind.read(value)
-    if transcript.problem:
-        raise ValueError(transcript.problem)
-    return transcript
+    return msgspec.json.Decoder(page)
 
 
 def _read_in_part(kind: type[Transcript], value: Any) -> Transcript:
@@ -97,8 +87,14 @@ def _check_utf8(text: bytes) -> None:
 
 def _decode_page(body: bytes, wire: Any, rows_key: str) -> list[Any]:
     is_bare = body.lstrip()[:1] == b"["
-    calls = decoder(list[wire]).decode(body) if is_bare else _page_decoder(wire, rows_key).decode(body).rows
-    return cast("list[Any]", calls)
+
+    def decode_as(kind: Any) -> list[Any]:
+        calls = (
+            decoder(list[kind]).decode(body) if is_bare else _page_decoder(kind, rows_key).decode(body).rows
+        )
+        return cast("list[Any]", calls)
+
+    return decode(wire, decode_as)
 
 
 class Sound(list[Any]):
@@ -139,6 +135,8 @@ def moment(value: datetime | None) -> datetime | None:
 
 def moments(values: list[datetime | None]) -> list[datetime | None]:
     """Return a column of moments as `moment` has each of them."""
+    if values.count(None) == len(values):
+        return values
     if {UTC if value is None else value.tzinfo for value in values} == _UTC_ALONE:
         return values
     return [moment(value) for value in values]
@@ -158,7 +156,7 @@ def decode_row(row: bytes, wire: Any) -> tuple[Any, Found]:
     """Decode one row of calls, the fast way if it can be; the answer is that of `fit_row`."""
     try:
         _check_utf8(row)
-        call = decoder(wire).decode(row)
+        (call,) = decode(wire, lambda kind: [decoder(kind).decode(row)])
         if _checked([call]) is not None:
             return call, []
     except REFUSED:

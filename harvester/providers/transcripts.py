@@ -38,12 +38,19 @@ _TIMES = (
 _INSIDE = ("turns", "messages", "transcript", "utterances", "segments", "entries")
 _MOST_WRAPPINGS = 3  # strings in a string; one is documented, two are seen where a server encodes twice
 
-_DAY_S = 86_400  # no call is that long: what is more is another unit, or Unix time
+DAY_S = 86_400  # no call is that long: what is more is another unit, or Unix time
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNIX_S = range(10**9, 10**10)  # 2001 to 2286
 _UNIX_MS = range(10**12, 10**13)
 
 _SPACE = " \t\r\n"
+_NOT_PLAIN = (
+    b'"',
+    b"\\",
+    b" ",
+    b"[",
+    b"{",
+)  # what the JSON of a text starts with that is blank or may be JSON again
 _CLOCK = re.compile(r"(?:(\d{1,2}):)?(\d{1,3}):(\d{2}(?:\.\d{1,9})?)", re.ASCII)
 _NUMBER = re.compile(r"(\d{1,15}(?:\.\d{1,9})?)s?", re.ASCII)
 # As in `Agent: Hello`, `[01:05] Agent: Hello` and `Agent (01:05): Hello`.
@@ -78,6 +85,16 @@ class Transcript:
         """
         return cls(*_turns_in(_unwrapped(value)))
 
+    @classmethod
+    def read_json(cls, text: bytes) -> Self:
+        """Read a JSON value in UTF-8.
+
+        Raises:
+            DecodeError: It cannot be decoded.
+            ValueError: As `read` has it.
+        """
+        return cls.read(msgspec.json.decode(text))
+
     def heard(self) -> list[Turn] | None:
         """Return the turns."""
         return self.turns
@@ -91,9 +108,12 @@ class SpokenTranscript(Transcript):
 
     __slots__ = ("_text",)
 
-    def __init__(self, turns: list[Turn] | None, problem: str | None = None, *, text: str = "") -> None:
-        super().__init__(turns, problem)
-        self._text = text
+    def __init__(
+        self, turns: list[Turn] | None, problem: str | None = None, *, text: str | bytes = ""
+    ) -> None:
+        self.turns = turns  # Not by the other's: there are two for each call.
+        self.problem = problem
+        self._text = text  # bytes: the JSON of a text that can be decoded
 
     @classmethod
     def read(cls, value: Any) -> Self:
@@ -107,9 +127,17 @@ class SpokenTranscript(Transcript):
             inner = value
         return cls(None, text=inner) if inner.strip(_SPACE) else cls([])
 
+    @classmethod
+    def read_json(cls, text: bytes) -> Self:
+        """Read a JSON value that a decoder has skipped; plain text is not even decoded as long as nobody asks."""
+        if text[:1] == b'"' and text[1:2] not in _NOT_PLAIN:
+            return cls(None, text=text)
+        return super().read_json(text)
+
     def heard(self) -> list[Turn] | None:
         """Return the turns, or cut them out of the text."""
-        return _spoken(self._text) if self._text else self.turns
+        text = msgspec.json.decode(self._text) if isinstance(self._text, bytes) else self._text
+        return _spoken(text) if text else self.turns
 
 
 def turns_of(transcript: Transcript | None) -> list[Turn] | None:
@@ -159,7 +187,7 @@ def _decoded(text: str) -> Any:
     return value
 
 
-class _Names(NamedTuple):
+class Names(NamedTuple):
     """Which of an object's names say who speaks, what, and when."""
 
     speakers: tuple[str, ...]
@@ -167,8 +195,9 @@ class _Names(NamedTuple):
     times: tuple[str, ...]
 
 
-def _names_in(names: tuple[str, ...]) -> _Names:
-    return _Names(*(tuple(name for name in known if name in names) for known in (_SPEAKERS, _TEXTS, _TIMES)))
+def names_in(names: tuple[str, ...]) -> Names:
+    """Return of an object's names those that are known."""
+    return Names(*(tuple(name for name in known if name in names) for known in (_SPEAKERS, _TEXTS, _TIMES)))
 
 
 def _turns_in(value: Any) -> tuple[list[Turn] | None, str | None]:
@@ -183,7 +212,7 @@ def _turns_in(value: Any) -> tuple[list[Turn] | None, str | None]:
         value = next((value[name] for name in _INSIDE if isinstance(value.get(name), list)), value)
     if not isinstance(value, list):
         raise ValueError("no list of turns")  # noqa: TRY004 - the value is at fault, not who calls
-    known: dict[tuple[str, ...], _Names] = {}
+    known: dict[tuple[str, ...], Names] = {}
     turns: list[Turn] = []
     problem = None
     for place, element in enumerate(value):
@@ -192,7 +221,7 @@ def _turns_in(value: Any) -> tuple[list[Turn] | None, str | None]:
         key = tuple(element)
         names = known.get(key)
         if names is None:
-            names = known[key] = _names_in(key)
+            names = known[key] = names_in(key)
         if not names.speakers and not names.texts:
             raise ValueError(f"element {place} has neither a speaker nor a text")
         turn, fault = _turn(element, names)
@@ -201,7 +230,7 @@ def _turns_in(value: Any) -> tuple[list[Turn] | None, str | None]:
     return turns, problem
 
 
-def _turn(element: dict[str, Any], names: _Names) -> tuple[Turn, str | None]:
+def _turn(element: dict[str, Any], names: Names) -> tuple[Turn, str | None]:
     """Return a turn, and what of it could not be read."""
     turn, fault = Turn(), None
     for name in names.speakers:
@@ -242,7 +271,7 @@ def _part_text(part: Any) -> str | None:
 def _set_time(turn: Turn, value: Any, *, is_ms: bool) -> bool:
     """Give a turn its moment or its offset, unless it has one; say whether the value is either."""
     # What most are, without asking further.
-    is_offset = type(value) is float and not is_ms and 0 <= value < _DAY_S
+    is_offset = type(value) is float and not is_ms and 0 <= value < DAY_S
     found = value if is_offset else _moment_or_offset(value, is_ms=is_ms)
     if isinstance(found, datetime):
         turn.at = turn.at or found
@@ -265,7 +294,7 @@ def _moment_or_offset(value: Any, *, is_ms: bool) -> datetime | float | None:
 
 
 def _time_of(number: float, *, is_ms: bool) -> datetime | float | None:
-    if 0 <= number < (_DAY_S * 1000 if is_ms else _DAY_S):
+    if 0 <= number < (DAY_S * 1000 if is_ms else DAY_S):
         return number / 1000 if is_ms else float(number)
     if _UNIX_S.start <= number < _UNIX_S.stop:
         return _EPOCH + timedelta(seconds=number)

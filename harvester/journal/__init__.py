@@ -167,6 +167,11 @@ class Journal:
         if self._waiting_bytes >= MAX_WAITING_BYTES:
             await self.flush()
 
+    def hasten(self) -> None:
+        """Say that what was handed over is to be flushed now, whatever the time and however little it is."""
+        if self._waiting:
+            self.is_due.set()
+
     async def flush(self) -> None:
         """Make durable what was handed over so far, also what another flush has in hand.
 

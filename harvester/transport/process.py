@@ -33,7 +33,7 @@ MAX_STARTS = 3
 LEAVE_S = 2.0
 """How long a child may take to leave once its channel is closed; it takes a hundredth of that."""
 
-_POLL_S = 0.005
+_POLL_S = 0.001
 _BUFFER_BYTES = 128 * 1024
 
 _log = logging.getLogger("harvester")

@@ -8,8 +8,10 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
-from harvester.transport.child import Begun, can_begin
+if TYPE_CHECKING:
+    from harvester.transport.child import Begun
 
 _begun: list[Begun] = []
 
@@ -17,9 +19,13 @@ _begun: list[Begun] = []
 def begin(arguments: Sequence[str]) -> None:
     """Begin it if the command line looks like an export, and there is a core for it."""
     is_export = arguments[:1] == ["export"] and not {"-h", "--help"} & set(arguments)
-    if is_export and can_begin() and cores() > 1:
+    if not is_export or cores() < 2:
+        return
+    from harvester.transport import child  # noqa: PLC0415 - help needs no sockets
+
+    if child.can_begin():
         with suppress(OSError):  # the export tries itself, and knows what to do without
-            _begun.append(Begun())
+            _begun.append(child.Begun())
 
 
 def take() -> Begun | None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from harvester.cli import ahead, start
+from harvester.transport import child
 from harvester.transport.child import Begun
 
 
@@ -32,7 +33,7 @@ class Started(Begun):
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Started]]:
     kind = type("Here", (Started,), {})
-    monkeypatch.setattr(ahead, "Begun", kind)
+    monkeypatch.setattr(child, "Begun", kind)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
     yield kind
     ahead.drop()
@@ -70,13 +71,22 @@ def test_process_that_no_export_took_is_ended(
     assert (started.begun, started.ended) == (1, 1)
 
 
+def test_process_is_not_begun_where_there_is_no_way_to(
+    started: type[Started], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A frozen program has no interpreter to start."""
+    monkeypatch.setattr(sys, "executable", "")
+    ahead.begin(["export"])
+    assert started.begun == 0
+
+
 def test_process_that_cannot_be_begun_is_left_to_the_export(monkeypatch: pytest.MonkeyPatch) -> None:
     """The export tries it again, and says what it does without."""
 
     def refuse() -> Begun:
         raise OSError("no more processes")
 
-    monkeypatch.setattr(ahead, "Begun", refuse)
+    monkeypatch.setattr(child, "Begun", refuse)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
     ahead.begin(["export"])
     assert ahead.take() is None

@@ -1,6 +1,6 @@
 """`python -m harvester`."""
 
-from harvester.cli.main import main
+from harvester.cli.start import main
 
 if __name__ == "__main__":
     main()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import gc
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
+
+from . import ahead
 
 if TYPE_CHECKING:
     from harvester.app import Harvester
@@ -31,25 +32,20 @@ def open_harvester(config: Config, transport: Transport | None = None) -> Harves
 async def open_exporter(config: Config) -> AsyncIterator[Harvester]:
     """Open what does the work of an export, its requests sent by a process of their own where there is a core for it.
 
-    The process starts while the engine is still being imported here.
+    The process was begun with the program, or is started while the engine is still being imported here.
     """
-    if _cores() < 2:
+    if ahead.cores() < 2:
         async with open_harvester(config) as harvester:
             yield harvester
         return
     from harvester.transport.process import ProcessTransport  # noqa: PLC0415
 
     transport = ProcessTransport()
+    if (begun := ahead.take()) is not None:
+        transport.adopt(begun)
     transport.start()
     try:
         async with open_harvester(config, transport) as harvester:
             yield harvester
     finally:
         await transport.aclose()
-
-
-def _cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -10,6 +10,9 @@ less, never decide: parts share the ids of their window, what comes in one of th
 3. a window without a beginning is what the provider lists with no filter by time, less what came after its end: calls
    that the filter leaves out are found there, where it is not short.
 
+Questions that depend on one another cost a wait each, so they are asked at once where that costs no more of them, and
+the totals of the end while the last pages are on their way.
+
 Whatever does not add up is read again by its pages, as one and with no filter where there may be none
 (`Part.is_again`). Cuts follow from answers alone, so that a resumed walk makes the same ones. Like `Walk` this does no
 I/O and can be driven by any number of askers.
@@ -98,6 +101,8 @@ class Parts:
         self._questions: list[Ask] = []
         self._day: Part | None = None
         self._has_last_day = True
+        self._is_ignored = False
+        self._unanswered = 0
         self._knows_first = window.since is not None
         self._most = split_above
         self._part_calls = split_above // 2
@@ -106,6 +111,10 @@ class Parts:
         self.is_skipped: bool = False
         self._is_checked = False
         self._proof: Generator[Part, int | None, bool] | None = None
+        # Totals for the proof that were asked for while the last pages were on their way; None: not yet.
+        self._early: dict[Part, int | None] | None = None
+        self._early_out: set[Part] = set()
+        self._is_early_void = False
         self._missing = 0
         self._passes = 0
         self._out = 0
@@ -163,9 +172,23 @@ class Parts:
 
     def next(self) -> Ask | None:
         """Return what to ask next, None where that depends on an answer on its way, or nothing is left."""
-        ask = self._questions.pop() if self._questions else self._next_page()
-        self._out += ask is not None
+        if self._questions:
+            self._out += 1
+            return self._questions.pop()
+        is_early = self._early is not None
+        ask = self._next_page()
+        if ask is not None:
+            self._out += 1
+            self._is_early_void |= (
+                is_early  # not the last page, after all: what there is in the end is asked then
+            )
         return ask
+
+    @property
+    def _is_all_asked(self) -> bool:
+        """The walks have nothing more to ask, if what is on its way is as it is expected."""
+        is_open = self._splits or self._held or self._questions
+        return not (is_open or any(walk.pages_left for walk in self._walks.values()))
 
     def _next_page(self) -> Ask | None:
         for part, walk in self._walks.items():
@@ -173,6 +196,8 @@ class Parts:
                 continue
             if self._is_counted(part):
                 self._held.add(part)  # its first page is on its way; the others wait until the cut is good
+            elif ask.cursor.page and not walk.pages_left:
+                self._ask_early()
             return ask if part is _WHOLE else msgspec.structs.replace(ask, part=part)
         return None
 
@@ -254,17 +279,23 @@ class Parts:
                 del self._walks[part]
         elif stretch.begin is not None:
             self._held.add(part)
-            self._questions.append(Ask(Cursor(walk.total - 1, _ROW), is_probe=True))
+            self._question(Ask(Cursor(walk.total - 1, _ROW), is_probe=True))
+            if self._cuts_at == "day" and stretch.end is not None:
+                self._ask_day(stretch.end)
         # A first page without a moment says nothing of where to cut: it is walked as one.
 
     def _learn(self, ask: Ask, answer: Answer | None) -> None:
         """Take the answer to a question about the window: its last row, a day's total, or its total at the end."""
         if ask.is_check:
-            self._go_on(None if answer is None else answer.listing.total)
+            self._take_total(ask.part, None if answer is None else answer.listing.total)
             return
-        whole = self._stretches[_WHOLE]
+        walk, whole = self._walks[_WHOLE], self._stretches[_WHOLE]
         if ask.part == self._day:
-            self._has_last_day = answer is not None and bool(answer.listing.total)
+            told = (answer is not None and answer.listing.total) or 0
+            self._has_last_day = told > 0
+            self._is_ignored = told >= (
+                walk.total or 0
+            )  # or all there is came in one day, which no cut divides
         else:
             moment = answer.moments[0] if answer is not None and answer.moments else None
             if moment is not None and whole.end is not None:
@@ -272,19 +303,23 @@ class Parts:
                 self._knows_first = True
                 whole.begin = self._whole.window.since or min(moment, whole.end)
                 whole.end = max(whole.end, moment)
-            if self._cuts_at == "day" and whole.end is not None:
-                self._ask_day(whole.end)
-                return
-        walk = self._walks[_WHOLE]
+        self._unanswered -= 1
+        if self._unanswered:
+            return
         self._held.discard(_WHOLE)
-        if self._cut(_WHOLE, walk.total or 0):
+        if not self._is_ignored and self._cut(_WHOLE, walk.total or 0):
             del self._walks[_WHOLE]
+
+    def _question(self, ask: Ask) -> None:
+        """Ask something that has to be known before the window is cut."""
+        self._unanswered += 1
+        self._questions.append(ask)
 
     def _ask_day(self, at: datetime) -> None:
         """Ask for a single day that has calls: it is empty where a range leaves its last day out."""
         day = at.replace(hour=0, minute=0, second=0, microsecond=0)
         self._day = Part(day, day + timedelta(days=1))
-        self._questions.append(Ask(Cursor(0, _ROW), is_probe=True, part=self._day))
+        self._question(Ask(Cursor(0, _ROW), is_probe=True, part=self._day))
 
     def _cut(self, part: Part, total: int, gaps: list[Gap] | None = None) -> bool:
         """Begin to walk a stretch in parts; return whether it can be cut at all."""
@@ -375,17 +410,52 @@ class Parts:
             self._proof = self._prove(self._whole.total)
             self._go_on(None)
 
+    def _ask_early(self) -> None:
+        """Ask while the last pages are on their way for what the proof will ask first."""
+        told = self._whole.total
+        if (
+            self._early is not None
+            or told is None
+            or self._cuts_at is None
+            or self.gaps
+            or not self._is_all_asked
+        ):
+            return
+        self._early = {}
+        wanted = [_WHOLE] if self._is_split else []
+        if self._is_compared(told):
+            wanted.append(_UNFILTERED)
+        self._early_out = set(wanted)
+        self._questions += [self._total_of(part) for part in wanted]
+
+    def _take_total(self, part: Part, total: int | None) -> None:
+        if part in self._early_out:
+            assert self._early is not None
+            self._early_out.remove(part)
+            self._early[part] = total
+        else:
+            self._go_on(total)
+
     def _go_on(self, total: int | None) -> None:
-        """Ask for the next total of the proof; where it fails the window is read again as one."""
+        """Ask for the next total of the proof that is not known; where it fails the window is read again as one."""
         assert self._proof is not None
         try:
             part = self._proof.send(total)
+            while self._early and part in self._early and not self._is_early_void:
+                part = self._proof.send(self._early.pop(part))
         except StopIteration as proven:
             if not proven.value:
                 self._is_split = True
                 self._read_again(self._stretches[_WHOLE])
         else:
-            self._questions.append(Ask(Cursor(0, _ROW), is_probe=True, is_check=True, part=part))
+            self._questions.append(self._total_of(part))
+
+    def _total_of(self, part: Part) -> Ask:
+        return Ask(Cursor(0, _ROW), is_probe=True, is_check=True, part=part)
+
+    def _is_compared(self, told: int) -> bool:
+        """Return whether the window is compared with what is listed with no filter by time."""
+        return self._whole.window.since is None and self._whole.ends_now and told > self._check_above
 
     def _prove(self, told: int) -> Generator[Part, int | None, bool]:
         """Yield whose totals to ask for; return whether nothing speaks for calls that did not come.
@@ -397,7 +467,7 @@ class Parts:
             total = yield _WHOLE
             if total is not None and self.given < min(total, told):
                 return False
-        if window.since is not None or not self._whole.ends_now or told <= self._check_above:
+        if not self._is_compared(told):
             return True
         first = yield _UNFILTERED
         if first is None or first <= self.given:

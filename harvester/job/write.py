@@ -196,9 +196,13 @@ class Writer:
 
     async def _commit(self, desk: Desk, *, is_last: bool = False) -> None:
         """Commit a source's open segments with the windows they complete."""
+        self._journal.hasten()  # so that what waits is made durable beside the sealing
         segments = await self._seal(desk, is_last=is_last)
         self._count(desk)
-        commit = Commit(segments, desk.answers, desk.ended, desk.dateless, desk.details, desk.owed)
+        # Those of a complete window go with it, in the same transaction.
+        complete = {window.id for window in desk.ended if window.state == "complete"}
+        answers = [key for key in desk.answers if key.window_id not in complete]
+        commit = Commit(segments, answers, desk.ended, desk.dateless, desk.details, desk.owed)
         if segments or desk.ended or desk.answers:
             await self._journal.flush()
             await self._journal.run(Store.commit, desk.job_id, commit, is_aside=desk.is_aside)

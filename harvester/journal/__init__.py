@@ -98,6 +98,8 @@ class Journal:
         self._executor = executor
         self._waiting: list[NewAnswer | NewDetail] = []
         self._waiting_bytes = 0
+        # Answers that were ever handed over, and how many of them are durable.
+        self._handed_over = self._durable = 0
         self._flushing = anyio.Lock()
         self.is_due: anyio.Event = anyio.Event()
 
@@ -158,11 +160,17 @@ class Journal:
         Waits only where too many wait already.
         """
         self._waiting.append(answer)
+        self._handed_over += 1
         self._waiting_bytes += len(answer.body)
         if self._waiting_bytes >= FLUSH_BYTES:
             self.is_due.set()
         if self._waiting_bytes >= MAX_WAITING_BYTES:
             await self.flush()
+
+    def hasten(self) -> None:
+        """Say that what was handed over is to be flushed now, whatever the time and however little it is."""
+        if self._waiting:
+            self.is_due.set()
 
     async def flush(self) -> None:
         """Make durable what was handed over so far, also what another flush has in hand.
@@ -170,10 +178,14 @@ class Journal:
         Raises:
             OutputError: It cannot be written; it waits for another try, and no segment may be entered that holds it.
         """
+        wanted = self._handed_over
         with anyio.CancelScope(shield=True):
             async with self._flushing:
-                if not self._waiting:
+                # Of many who waited the first took what all of them brought: the others need no flush of their own,
+                # one after another, for the little that came meanwhile.
+                if self._durable >= wanted:
                     return
+                durable = self._handed_over
                 answers, self._waiting, self._waiting_bytes = self._waiting, [], 0
                 self.is_due = anyio.Event()
                 try:
@@ -186,6 +198,7 @@ class Journal:
                     self._waiting[:0] = answers
                     self._waiting_bytes += sum(len(answer.body) for answer in answers)
                     raise
+                self._durable = durable
 
     async def load_ids(self, window_id: int, hours: Sequence[int]) -> dict[int, dict[str, int]]:
         """Return the ids kept of a window's hours."""

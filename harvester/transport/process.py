@@ -9,14 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import signal
-import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -25,6 +21,7 @@ from harvester.errors import MalformedError, ProviderError, RejectedError, Trans
 from harvester.model import Request, Response
 
 from .base import Link, Stream, Target
+from .child import Begun, can_begin
 from .frames import Ask, Drop, Failure, Frames, FromChild, Limits, Place
 
 if TYPE_CHECKING:
@@ -36,8 +33,7 @@ MAX_STARTS = 3
 LEAVE_S = 2.0
 """How long a child may take to leave once its channel is closed; it takes a hundredth of that."""
 
-_POLL_S = 0.005
-_CHANNEL_BYTES = 256 * 1024
+_POLL_S = 0.001
 _BUFFER_BYTES = 128 * 1024
 
 _log = logging.getLogger("harvester")
@@ -46,8 +42,8 @@ _log = logging.getLogger("harvester")
 class ProcessTransport:
     """A Transport over an AiohttpTransport in a child process.
 
-    The child is started by `start`, or else by the first request. One that ends unasked is replaced by the next
-    request; what was under way in it is a TransportError, for nobody knows how far it came.
+    The child is started by `start` or came by `adopt`, or else is started by the first request. One that ends unasked
+    is replaced by the next request; what was under way in it is a TransportError, for nobody knows how far it came.
 
     Args:
         connect_s: The longest wait for a connection.
@@ -69,7 +65,7 @@ class ProcessTransport:
         self._leaving: list[subprocess.Popen[bytes]] = []
         self._here: AiohttpTransport | None = None
         self._in_vain = 0  # children that ended without an answer, one after another
-        self._is_alone = not _can_start()
+        self._is_alone = not can_begin()
         self._is_closed = False
 
     def start(self) -> None:
@@ -77,10 +73,14 @@ class ProcessTransport:
         if self._is_alone or self._is_closed or self._child is not None:
             return
         try:
-            self._child = _Child(self._limits)
+            self._child = _Child(Begun(), self._limits)
         except OSError as error:
             _log.info("requests are sent by this process: no other could be started (%s)", error.strerror)
             self._is_alone = True
+
+    def adopt(self, begun: Begun) -> None:
+        """Take a child that was begun before there was a transport, in place of one that `start` would begin."""
+        self._child = _Child(begun, self._limits)
 
     async def send(self, target: Target, request: Request) -> Response:
         """Send one request, once, and read the answer whole; redirects within the origin are followed.
@@ -174,13 +174,9 @@ class ProcessTransport:
 
 
 class _Child:
-    """One process, the channel to it, and the requests that are under way in it.
+    """One process, the channel to it, and the requests that are under way in it."""
 
-    Raises:
-        OSError: The process cannot be started.
-    """
-
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, begun: Begun, limits: Limits) -> None:
         self.is_open = False  # requests can be sent
         self.is_over = False  # they never can again
         self.has_answered = False
@@ -191,15 +187,8 @@ class _Child:
         self._places: dict[object, int] = {}
         self._waiting: dict[int, asyncio.Future[Response | Exception]] = {}
         self._number = 0
-        self._socket, theirs = socket.socketpair()
-        try:
-            with theirs:
-                with suppress(OSError):  # beyond what the system allows
-                    theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _CHANNEL_BYTES)
-                self.process = _spawn(theirs.fileno())
-        except BaseException:
-            self._socket.close()
-            raise
+        self._begun = begun
+        self.process = begun.process
 
     async def open(self) -> None:
         """Open the channel, on the running loop; who is cancelled does not stop it for others."""
@@ -212,7 +201,7 @@ class _Child:
 
         self._headers: Callable[[list[tuple[str, str]]], Mapping[str, str]] = CIMultiDict
         loop = asyncio.get_running_loop()
-        await loop.create_unix_connection(lambda: self._frames, sock=self._socket)
+        await loop.create_unix_connection(lambda: self._frames, sock=self._begun.socket)
         if self.is_over:
             self._frames.close()
         else:
@@ -244,8 +233,7 @@ class _Child:
         """Close the channel, which ends the process; what is under way is a TransportError."""
         self.is_open, self.is_over = False, True
         if self._opening is None:
-            self._socket.close()
-            self.process.kill()  # it may still be importing, and has nothing to finish
+            self._begun.give_up()
         self._frames.close()
 
     def _place(self, target: Target) -> int:
@@ -298,28 +286,3 @@ def _ended() -> TransportError:
 
 def _text(data: bytes) -> str:
     return data.decode("utf-8", "surrogateescape")
-
-
-def _can_start() -> bool:
-    """Say whether there are descriptors to hand on, and an interpreter that is no program of its own."""
-    return os.name == "posix" and bool(sys.executable) and not getattr(sys, "frozen", False)
-
-
-def _spawn(descriptor: int) -> subprocess.Popen[bytes]:
-    """Start a child with one end of the channel.
-
-    Ctrl-C reaches all processes of a terminal and a service's stop all of a service; what ends then is decided here.
-    Signals that are blocked stay so in the child, from its first moment.
-    """
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
-    try:
-        return subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            [sys.executable, "-P", "-m", "harvester.transport.worker", str(descriptor)],
-            pass_fds=(descriptor,),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            # It finds modules where this process does, however that came to know them.
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(path or os.curdir for path in sys.path)},
-        )
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)

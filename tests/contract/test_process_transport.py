@@ -23,6 +23,7 @@ from harvester.errors import MalformedError, RejectedError, TransportError
 from harvester.model import Request
 from harvester.transport.aiohttp import AiohttpTransport
 from harvester.transport.base import Link
+from harvester.transport.child import Begun
 from harvester.transport.frames import (
     KEPT_BYTES,
     Answer,
@@ -244,6 +245,25 @@ async def test_start_is_for_early(transport: ProcessTransport, server: Server) -
     child = child_of(transport)
     await transport.send(at(server), OK)
     assert child_of(transport) == child
+
+
+async def test_child_that_was_begun_before_is_the_one_that_is_asked(
+    transport: ProcessTransport, server: Server
+) -> None:
+    """A program may begin it before it has a transport."""
+    begun = Begun()
+    transport.adopt(begun)
+    transport.start()
+    assert (await transport.send(at(server), OK)).status == 200
+    assert child_of(transport).pid == begun.process.pid
+
+
+def test_child_that_nobody_takes_is_ended() -> None:
+    """Where nothing was to be asked after all, neither it nor the channel is left."""
+    begun = Begun()
+    begun.give_up()
+    assert begun.process.wait(10) == -signal.SIGKILL
+    assert begun.socket.fileno() == -1
 
 
 def descriptors() -> set[str]:

@@ -241,3 +241,62 @@ def test_parts_leave_a_short_window_whole() -> None:
     assert walk_over(Filter(rows)).requests == 2
     parts = Parts(lambda _: Walk(Window("a", None, moment(UNTIL)), page_size=PAGE, ends_now=False))
     assert parts.pages_left == 1
+
+
+def test_parts_see_by_a_single_day_that_a_filter_does_nothing() -> None:
+    """A day as large as the whole is the whole: it is read on as one, for two looks and the total at the end."""
+    rows = calls(600, every=13.0)
+    server = Filter(rows, cuts_at="day", is_ignored=True)
+    walked = walk_over(server, until=600 * 13.0 + 60)
+    assert_exact(walked, rows, until=600 * 13.0 + 60)
+    assert walked.requests == 60 + 2 + 1
+
+
+def _begun(server: Filter) -> tuple[Parts, Callable[[Ask], None]]:
+    """Parts whose first page has come, and what takes the next answers."""
+    window = Window("a", None, moment(UNTIL))
+    parts = Parts(
+        lambda _: Walk(window, page_size=PAGE, ends_now=True), cuts_at=server.cuts_at, split_above=SPLIT
+    )
+
+    def take(ask: Ask) -> None:
+        listing, rows = server.answer(window, ask) or (Listing([]), [])
+        count = 0 if ask.is_probe else len(rows)
+        page = keys(rows)
+        parts.take(
+            ask, Answer(listing, page.ids, page.moments, Sifted(distinct=count, first=count, added=count))
+        )
+
+    first = parts.next()
+    assert first is not None
+    take(first)
+    return parts, take
+
+
+def _all_of(parts: Parts) -> list[Ask]:
+    return list(iter(parts.next, None))
+
+
+def test_parts_ask_for_the_total_beside_the_last_pages() -> None:
+    """What is asked once all pages came is asked while they are on their way, for nobody has to wait for it."""
+    parts, take = _begun(Filter(calls(40)))
+    asks = _all_of(parts)
+    assert [ask.is_check for ask in asks] == [False, False, False, True]
+    for ask in asks:
+        take(ask)
+    assert parts.is_done
+    assert not parts.missing
+
+
+def test_parts_ask_anew_where_there_were_more_pages() -> None:
+    """A total of before the last pages were known says nothing of the end."""
+    server = Filter(calls(40))
+    parts, take = _begun(server)
+    asks = _all_of(parts)
+    server.rows = calls(50)
+    for ask in asks:
+        take(ask)
+    more = _all_of(parts)
+    assert [ask.is_check for ask in more] == [False]
+    take(more[0])
+    assert [ask.cursor.page for ask in _all_of(parts)] == [0]

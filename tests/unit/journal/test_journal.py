@@ -6,12 +6,13 @@ import os
 import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
 
 from harvester.errors import HeldError, JournalError, OutputError
-from harvester.journal import AnswerKey, Digest, JobSpec, Journal, NewAnswer, Store
+from harvester.journal import MAX_WAITING_BYTES, AnswerKey, Digest, JobSpec, Journal, NewAnswer, Store
 from harvester.journal.lock import Lock
 from harvester.model import Window
 
@@ -143,6 +144,39 @@ async def test_flush_waits_for_the_one_before(tmp_path: Path) -> None:
         tasks.start_soon(flush)
     assert len(failed) == 2
     (tmp_path / "_harvester" / "answers").unlink()
+    await journal.aclose()
+
+
+async def test_one_flush_serves_all_who_wait(tmp_path: Path) -> None:
+    """Those who find their answer durable after another's flush begin none of their own."""
+    flushed: list[int] = []
+
+    class Watched(Journal):
+        async def run(self, method: Any, *args: Any, **options: Any) -> Any:
+            if method is Store.keep:
+                flushed.append(len(args[0]))
+            return await super().run(method, *args, **options)
+
+    journal = await Watched.open(tmp_path, holder="export")
+    job_id, window_id = await window_of(journal)
+    async with anyio.create_task_group() as tasks:
+        for page in range(6):
+            key = AnswerKey(window_id, 1, page, 100)
+            tasks.start_soon(journal.keep, NewAnswer(job_id, key, DIGEST, bytes(MAX_WAITING_BYTES)))
+    assert sum(flushed) == 6
+    assert len(flushed) <= 2
+    await journal.aclose()
+
+
+async def test_hastened_flush_is_due(tmp_path: Path) -> None:
+    """However little waits, whoever flushes when it is due does so now; nothing is no reason."""
+    journal = await Journal.open(tmp_path, holder="export")
+    job_id, window_id = await window_of(journal)
+    journal.hasten()
+    assert not journal.is_due.is_set()
+    await journal.keep(NewAnswer(job_id, AnswerKey(window_id, 1, 0, 100), DIGEST, b"body"))
+    journal.hasten()
+    assert journal.is_due.is_set()
     await journal.aclose()
 
 

@@ -1,0 +1,92 @@
+"""What is begun before the command line is read."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from harvester.cli import ahead, start
+from harvester.transport import child
+from harvester.transport.child import Begun
+
+
+class Started(Begun):
+    """A process that is none."""
+
+    begun: int = 0
+    ended: int = 0
+
+    def __init__(self) -> None:
+        type(self).begun += 1
+        self.process = self  # type: ignore[assignment]
+
+    def give_up(self) -> None:
+        type(self).ended += 1
+
+    def wait(self) -> int:
+        return 0
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Started]]:
+    kind = type("Here", (Started,), {})
+    monkeypatch.setattr(child, "Begun", kind)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
+    yield kind
+    ahead.drop()
+
+
+@pytest.mark.parametrize(
+    ("line", "begun"),
+    [("export", 1), ("export -q", 1), ("export --help", 0), ("export -h", 0), ("plan", 0), ("", 0)],
+)
+def test_process_is_begun_for_an_export_alone(started: type[Started], line: str, begun: int) -> None:
+    """Nothing else sends many requests; help sends none."""
+    ahead.begin(line.split())
+    assert started.begun == begun
+    assert (ahead.take() is not None) == bool(begun)
+    assert ahead.take() is None
+
+
+def test_process_is_not_begun_without_a_core_for_it(
+    started: type[Started], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With one core it would only take this process's time."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
+    ahead.begin(["export"])
+    assert started.begun == 0
+
+
+def test_process_that_no_export_took_is_ended(
+    started: type[Started], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command line that is wrong leaves nothing behind."""
+    monkeypatch.setattr(sys, "argv", ["harvester", "export", "--no-such-option"])
+    with pytest.raises(SystemExit) as ended:
+        start.main()
+    assert ended.value.code == 2
+    assert (started.begun, started.ended) == (1, 1)
+
+
+def test_process_is_not_begun_where_there_is_no_way_to(
+    started: type[Started], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A frozen program has no interpreter to start."""
+    monkeypatch.setattr(sys, "executable", "")
+    ahead.begin(["export"])
+    assert started.begun == 0
+
+
+def test_process_that_cannot_be_begun_is_left_to_the_export(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The export tries it again, and says what it does without."""
+
+    def refuse() -> Begun:
+        raise OSError("no more processes")
+
+    monkeypatch.setattr(child, "Begun", refuse)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
+    ahead.begin(["export"])
+    assert ahead.take() is None

@@ -8,7 +8,7 @@ times in it and marking its nulls is done by Arrow without the lock.
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC
 from functools import lru_cache
 from itertools import accumulate, chain, groupby
@@ -29,7 +29,13 @@ _NULL = "\1"  # stands for a null among texts
 _LONG = 1_000
 """Characters of a text from which on copying it is what costs: it becomes Arrow at once."""
 
+MARKS = b"\\u000"
+"""In no text of JSON without this is one of the two: controls may not stand there as they are."""
+
 NO_JSON = msgspec.Raw(b"null")
+_JSON_NULL = (_BETWEEN + "null").encode()
+_MARKED_NULL = (_BETWEEN + _NULL).encode()
+_QUOTED_NULL = f'"{_NULL}"'.encode()
 
 _pool = pa.system_memory_pool()
 """Arrow's own takes as many cycles and keeps 30 to 45 MB more of what it once had."""
@@ -96,9 +102,16 @@ def _are_null(values: Sequence[Any]) -> bool:
 
 
 class Texts:
-    """Strings and nulls."""
+    """Strings and nulls.
+
+    Args:
+        is_checked: The caller knows that none holds what stands between texts, or for a null.
+    """
 
     type: pa.DataType = pa.string()
+
+    def __init__(self, *, is_checked: bool = False) -> None:
+        self._is_checked = is_checked
 
     def read(self, values: Sequence[str | None]) -> Piece:
         """Return values as one text; as an array those that are long, or hold what stands between texts."""
@@ -106,19 +119,24 @@ class Texts:
             return len(values)
         if len(values[0] or "") > _LONG:
             return pa.array(values, self.type, memory_pool=_pool)
-        marked: Sequence[Any] = values
+        nulls = 0
+        joined: Sequence[Any] = values
         try:
-            everything = "".join(marked)
+            text = _BETWEEN.join(joined)
         except TypeError:
-            marked = [_NULL if value is None else value for value in values]
-            everything = "".join(filter(None, values))
-        if _BETWEEN in everything or _NULL in everything:
+            nulls = 0 if self._is_checked else values.count(None)
+            text = _BETWEEN.join([_NULL if value is None else value for value in values])
+        # More of them than we put there: they are in the values, too.
+        has_more = not self._is_checked and (
+            text.count(_BETWEEN) >= len(values) or text.count(_NULL) > nulls
+        )
+        if has_more:
             return pa.array(values, self.type, memory_pool=_pool)
-        return _BETWEEN.join(marked).encode()
+        return text.encode()
 
     def join(self, pieces: Sequence[bytes]) -> pa.Array:
         """Return texts, cut into their values."""
-        return _split(pieces, _BETWEEN, _NULL)
+        return _split(_BETWEEN.encode().join(pieces), _BETWEEN)
 
 
 class Jsons:
@@ -133,7 +151,9 @@ class Jsons:
 
     def join(self, pieces: Sequence[bytes]) -> pa.Array:
         """Return texts, cut into their values."""
-        return _split(pieces, _BETWEEN, "null")
+        # What begins with this word is nothing but it.
+        whole = b"".join([part for piece in pieces for part in (_BETWEEN.encode(), piece)])
+        return _split(whole.replace(_JSON_NULL, _MARKED_NULL)[1:], _BETWEEN)
 
 
 class Moments:
@@ -151,26 +171,63 @@ class Moments:
 
     def join(self, pieces: Sequence[bytes]) -> pa.Array:
         """Return texts, read as times."""
-        quoted = _split(pieces, ",", "null")
-        return _compute("ascii_trim", quoted, options=pc.TrimOptions('"')).cast(self.type, memory_pool=_pool)
+        whole = b",".join(pieces).replace(b"null", _QUOTED_NULL)
+        return _split(whole[1:-1], '","').cast(self.type, memory_pool=_pool)
+
+
+class _Packed(msgspec.Struct):
+    """The piece of a column of numbers or bools: their bytes, and where there are nulls a byte for each, 0 for a null."""
+
+    values: bytes
+    presence: bytes | None
+    count: int
 
 
 class Plain:
-    """Numbers, bools and nulls; they stay objects, which are few or small."""
+    """Numbers, bools and nulls."""
 
     def __init__(self, kind: pa.DataType) -> None:
         self.type: pa.DataType = kind
+        self._pack = _PACKERS[kind]
 
     def read(self, values: Sequence[Any]) -> Piece:
-        """Return values as they are."""
+        """Return values packed; as an array, or not at all, what does not let itself be packed."""
         if _are_null(values):
             return len(values)
-        # At once where a value may be refused.
-        return pa.array(values, self.type, memory_pool=_pool) if pa.types.is_integer(self.type) else values
+        try:
+            return _Packed(self._pack(values), None, len(values))
+        except (TypeError, ValueError, struct.error):
+            pass
+        try:
+            packed = self._pack([0 if value is None else value for value in values])
+        except (TypeError, ValueError, struct.error):
+            return pa.array(values, self.type, memory_pool=_pool)
+        return _Packed(packed, bytes([value is not None for value in values]), len(values))
 
-    def join(self, pieces: Sequence[Sequence[Any]]) -> pa.Array:
+    def join(self, pieces: Sequence[_Packed]) -> pa.Array:
         """Return values as an array."""
-        return pa.array(list(chain.from_iterable(pieces)), self.type, memory_pool=_pool)
+        count = sum(piece.count for piece in pieces)
+        present = None
+        if any(piece.presence for piece in pieces):
+            present = _bits(b"".join([piece.presence or b"\1" * piece.count for piece in pieces]))
+        packed = b"".join([piece.values for piece in pieces])
+        values = _bits(packed) if pa.types.is_boolean(self.type) else pa.py_buffer(packed)
+        return pa.Array.from_buffers(self.type, count, [present, values])
+
+
+def _pack_integers(values: Sequence[int]) -> bytes:
+    return struct.pack(f"={len(values)}q", *values)
+
+
+def _pack_doubles(values: Sequence[float]) -> bytes:
+    return struct.pack(f"={len(values)}d", *values)
+
+
+_PACKERS: dict[pa.DataType, Callable[[Sequence[Any]], bytes]] = {
+    pa.bool_(): bytes,
+    pa.int64(): _pack_integers,
+    pa.float64(): _pack_doubles,
+}
 
 
 class _Structs(msgspec.Struct):
@@ -220,16 +277,22 @@ def kind_of(kind: pa.DataType) -> Kind:
     return Lists(kind) if pa.types.is_list(kind) else Plain(kind)
 
 
-def _split(pieces: Sequence[bytes], between: str, null: str) -> pa.Array:
-    """Return texts cut into their values."""
-    whole = between.encode().join(pieces)
+def _split(whole: bytes, between: str) -> pa.Array:
+    """Return a text cut into its values; what is marked as null is one."""
     ends = pa.py_buffer(struct.pack("=ii", 0, len(whole)))
     one = pa.Array.from_buffers(pa.string(), 1, [None, ends, pa.py_buffer(whole)])
     values = _compute("split_pattern", one, options=pc.SplitPatternOptions(between)).values
-    if null[:1].encode() not in whole:
+    if _NULL.encode() not in whole:
         return values
-    is_null = _compute("equal", values, pa.scalar(null))
-    return _compute("if_else", is_null, pa.scalar(None, values.type), values)
+    # The bits that say which values differ from the mark are those that say which are there.
+    present = _compute("not_equal", values, pa.scalar(_NULL)).buffers()[1]
+    return pa.Array.from_buffers(values.type, len(values), [present, *values.buffers()[1:]])
+
+
+def _bits(flags: bytes) -> pa.Buffer:
+    """Return a bit for each byte, 0 for 0."""
+    array = pa.Array.from_buffers(pa.uint8(), len(flags), [None, pa.py_buffer(flags)])
+    return array.cast(pa.bool_(), memory_pool=_pool).buffers()[1]
 
 
 def _compute(function: str, *arguments: Any, options: Any = None) -> Any:

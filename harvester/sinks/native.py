@@ -23,7 +23,7 @@ from msgspec.structs import astuple
 
 from harvester.model import NativeRows
 
-from .columns import MARKS, NO_JSON, Jsons, Kind, Piece, Plain, Texts, array_of
+from .columns import NO_JSON, Jsons, Kind, Piece, Plain, Texts, array_of
 from .members import cut, legal, quoted
 
 _Int64: TypeAlias = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None
@@ -70,7 +70,7 @@ class NativeColumns:
         self.schema: pa.Schema = pa.schema(declared + [pa.field(name, pa.string()) for name in ours])
         self._places = {name: (f"c{place}", kind) for place, (name, kind) in enumerate(self._columns.items())}
         self._kinds: list[Kind] = [_TYPES[kind][1] for kind in self._columns.values()] + [Texts()] * len(ours)
-        self._kinds_without_marks: list[Kind] = [
+        self._kinds_without_escapes: list[Kind] = [
             Texts(is_checked=True) if kind == "string" else _TYPES[kind][1] for kind in self._columns.values()
         ] + [Texts()] * len(ours)
         self._learned: list[str] = []
@@ -110,7 +110,8 @@ class NativeColumns:
             paths,
             [extras.get(index) for index in range(len(rows))] if extras else [None] * len(rows),
         ]
-        kinds = self._kinds if MARKS in text else self._kinds_without_marks
+        # A control, of which two are marks among texts, can only stand in JSON as an escape.
+        kinds = self._kinds if b"\\" in text else self._kinds_without_escapes
         return [kind.read(column) for kind, column in zip(kinds, columns, strict=True)]
 
     def _make_decoders(self) -> None:

@@ -74,3 +74,37 @@ def test_size_is_that_of_the_text() -> None:
     assert size_of(texts.read(["x" * 2_000])) >= 2_000
     assert size_of(Moments().read([at])) == len('"2026-03-01T00:00:00Z"')
     assert Moments.type == MOMENT
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [["ab", "cd", "ef"], ["é", "ab"], ["", "", ""], ["a", None, "b"], [None, "\1", "b"], ["ab", "c\0d", "ef"],
+     ["a", "bcd", "e"], ["ab", "c"] * 300],
+)  # fmt: skip
+def test_texts_of_one_width_come_back(texts: list[str | None]) -> None:
+    """Texts as wide as each other are cut at once, those that only seem so are not."""
+    assert stored(Texts(), texts, texts) == texts * 2
+    array = array_of(Texts(), [Texts().read(texts)])
+    assert array.slice(1).to_pylist() == texts[1:]
+
+
+@pytest.mark.parametrize("kind", [Plain(pa.int64()), Plain(pa.float64()), Plain(pa.bool_())])
+def test_numbers_come_back_whatever_pages_have_nulls(kind: Kind) -> None:
+    """Pages with and without nulls are one array, and its nulls stand where they were."""
+    pages: list[list[bool | None]] = [[True, False], [None, True, None], [None], [False]]
+    assert stored(kind, *pages) == [value for page in pages for value in page]
+    array = array_of(kind, [kind.read(pages[0])])
+    assert array.null_count == 0
+
+
+def test_number_that_is_too_large_is_refused_among_nulls() -> None:
+    """What does not fit is refused when it is read, with nulls beside it and without."""
+    for values in ([2**63], [None, 2**63]):
+        with pytest.raises((ValueError, OverflowError)):
+            Plain(pa.int64()).read(values)
+
+
+def test_checked_texts_are_not_looked_at() -> None:
+    """Texts that hold no mark need no look for one; nulls among them are nulls."""
+    kind = Texts(is_checked=True)
+    assert stored(kind, ["a", None, "bc"], [None], ["d"]) == ["a", None, "bc", None, "d"]

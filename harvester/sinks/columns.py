@@ -8,12 +8,12 @@ times in it and marking its nulls is done by Arrow without the lock.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from datetime import UTC
 from functools import lru_cache
 from itertools import accumulate, chain, groupby
 from operator import attrgetter
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, cast
 
 import msgspec
 import pyarrow as pa
@@ -26,8 +26,8 @@ MOMENT = pa.timestamp("us", "UTC")
 
 _BETWEEN = "\0"  # stands between two texts
 _NULL = "\1"  # stands for a null among texts
-_LONG = 1_000
-"""Characters of a text from which on copying it is what costs: it becomes Arrow at once."""
+_LONG = 64
+"""Characters of a text from which on to measure it costs less than to look for its end."""
 
 NO_JSON = msgspec.Raw(b"null")
 _QUOTED_NULL = f'"{_NULL}"'.encode()
@@ -42,7 +42,14 @@ _zone = attrgetter("tzinfo")
 _encode = msgspec.json.Encoder().encode
 
 
-class Kind(Protocol):
+class Repeated(msgspec.Struct):
+    """The piece of a column that holds one value so many times."""
+
+    value: Any
+    count: int
+
+
+class Kind(Hashable, Protocol):
     """How values of one type become Arrow.
 
     `read` makes a piece of them and refuses what cannot be stored; `join` makes an array of pieces that are neither
@@ -75,6 +82,8 @@ def array_of(kind: Kind, pieces: Sequence[Piece]) -> pa.Array:
             arrays.append(_nulls(sum(run), kind.type))
         elif issubclass(form, pa.Array):
             arrays += run
+        elif form is Repeated:
+            arrays += _spread(kind.type, run)
         else:
             arrays.append(kind.join(run))
     if len(arrays) == 1:
@@ -82,9 +91,17 @@ def array_of(kind: Kind, pieces: Sequence[Piece]) -> pa.Array:
     return pa.concat_arrays(arrays, _pool) if arrays else pa.nulls(0, kind.type)
 
 
+def _spread(kind: pa.DataType, pieces: Sequence[Repeated]) -> list[pa.Array]:
+    """Return an array for each run of one value; most columns of this kind have one, page after page."""
+    runs = [(value, list(run)) for value, run in groupby(pieces, attrgetter("value"))]
+    return [
+        pa.repeat(pa.scalar(value, kind), sum([piece.count for piece in run]), _pool) for value, run in runs
+    ]
+
+
 def size_of(piece: Piece) -> int:
     """Return about how many bytes a piece holds beyond 8 a value."""
-    if isinstance(piece, _Text):
+    if isinstance(piece, _Text | _Measured):
         return len(piece.values)
     if isinstance(piece, pa.Array):
         size: int = piece.nbytes
@@ -103,6 +120,13 @@ class _Text(msgspec.Struct):
     count: int
 
 
+class _Measured(msgspec.Struct):
+    """The piece of a column of long texts: one after another, and their lengths packed; a null has none."""
+
+    values: bytes
+    lengths: _Packed
+
+
 class Texts:
     """Strings and nulls.
 
@@ -119,23 +143,23 @@ class Texts:
         """Return values as one text; as an array those that are long, or hold what stands between texts."""
         if _are_null(values):
             return len(values)
-        if len(values[0] or "") > _LONG:
-            return pa.array(values, self.type, memory_pool=_pool)
-        nulls = 0
-        joined: Sequence[Any] = values
+        if len(values[0] or values[-1] or "") > _LONG:
+            return _measured_texts(values)
+        texts: Sequence[Any] = values
         try:
-            text = _BETWEEN.join(joined)
+            text = _BETWEEN.join(texts)
         except TypeError:
-            nulls = 0 if self._is_checked else values.count(None)
             text = _BETWEEN.join([_NULL if value is None else value for value in values])
-        # More of them than we put there: they are in the values, too.
-        has_more = not self._is_checked and (text.count(_BETWEEN) >= len(values) or text.count(_NULL) > nulls)
-        if has_more:
+            texts = list(filter(None, values))
+        # To count them in `text` takes longer than to join once more.
+        if not self._is_checked and (_BETWEEN in (everything := "".join(texts)) or _NULL in everything):
             return pa.array(values, self.type, memory_pool=_pool)
         return _Text(text.encode(), len(values))
 
-    def join(self, pieces: Sequence[_Text]) -> pa.Array:
+    def join(self, pieces: Sequence[Any]) -> pa.Array:
         """Return texts, cut into their values."""
+        if isinstance(pieces[0], _Measured):
+            return _cut_measured(pieces)
         whole = _BETWEEN.encode().join([*(piece.values for piece in pieces), b""])
         return _cut(whole, _count(pieces), _BETWEEN, _NULL)
 
@@ -148,10 +172,19 @@ class Jsons:
     def read(self, values: Sequence[msgspec.Raw]) -> Piece:
         """Return values as one text; nothing between them stands in any JSON."""
         is_null = values[0] == NO_JSON and values.count(NO_JSON) == len(values)
-        return len(values) if is_null else _Text(_BETWEEN.encode().join(values), len(values))
+        if is_null:
+            return len(values)
+        if max(len(values[0]), len(values[-1])) > _LONG:
+            lengths, presence = list(map(len, values)), None
+            if len(NO_JSON) in lengths:
+                presence = bytes([value != NO_JSON for value in values])
+            return _Measured(b"".join(values), _Packed(_pack_lengths(lengths), presence, len(values)))
+        return _Text(_BETWEEN.encode().join(values), len(values))
 
-    def join(self, pieces: Sequence[_Text]) -> pa.Array:
+    def join(self, pieces: Sequence[Any]) -> pa.Array:
         """Return texts, cut into their values."""
+        if isinstance(pieces[0], _Measured):
+            return _cut_measured(pieces)
         whole = _BETWEEN.encode().join([*(piece.values for piece in pieces), b""])
         return _cut(whole, _count(pieces), _BETWEEN, "null")
 
@@ -210,11 +243,7 @@ class Plain:
 
     def join(self, pieces: Sequence[_Packed]) -> pa.Array:
         """Return values as an array."""
-        count = _count(pieces)
-        present = None
-        if any(piece.presence for piece in pieces):
-            present = _bits(b"".join([piece.presence or b"\1" * piece.count for piece in pieces]))
-        packed = b"".join([piece.values for piece in pieces])
+        count, present, packed = _unpacked(pieces)
         values = _bits(packed) if pa.types.is_boolean(self.type) else pa.py_buffer(packed)
         return pa.Array.from_buffers(self.type, count, [present, values])
 
@@ -279,6 +308,41 @@ def kind_of(kind: pa.DataType) -> Kind:
     if pa.types.is_timestamp(kind):
         return Moments()
     return Lists(kind) if pa.types.is_list(kind) else Plain(kind)
+
+
+def _measured_texts(values: Sequence[str | None]) -> _Measured:
+    presence, texts = None, cast("Sequence[str]", values)
+    try:
+        whole = "".join(texts)
+    except TypeError:
+        presence = bytes([value is not None for value in values])
+        texts = [value or "" for value in values]
+        whole = "".join(texts)
+    if whole.isascii():
+        return _Measured(whole.encode(), _Packed(_pack_lengths([*map(len, texts)]), presence, len(values)))
+    parts = [text.encode() for text in texts]
+    return _Measured(b"".join(parts), _Packed(_pack_lengths([*map(len, parts)]), presence, len(values)))
+
+
+def _pack_lengths(lengths: Sequence[int]) -> bytes:
+    return struct.pack(f"={len(lengths)}i", *lengths)
+
+
+def _cut_measured(pieces: Sequence[_Measured]) -> pa.Array:
+    """Return texts, cut where their lengths say."""
+    count, present, lengths = _unpacked([piece.lengths for piece in pieces])
+    steps = pa.Array.from_buffers(pa.int32(), count + 1, [None, pa.py_buffer(bytes(4) + lengths)])
+    ends = _compute("cumulative_sum", steps, options=pc.CumulativeOptions()).buffers()[1]
+    whole = pa.py_buffer(b"".join([piece.values for piece in pieces]))
+    return pa.Array.from_buffers(pa.string(), count, [present, ends, whole])
+
+
+def _unpacked(pieces: Sequence[_Packed]) -> tuple[int, pa.Buffer | None, bytes]:
+    """Return how many values there are, the bits that say which are there, and their bytes."""
+    present = None
+    if any(piece.presence for piece in pieces):
+        present = _bits(b"".join([piece.presence or b"\1" * piece.count for piece in pieces]))
+    return _count(pieces), present, b"".join([piece.values for piece in pieces])
 
 
 def _count(pieces: Sequence[_Text] | Sequence[_Packed]) -> int:

@@ -28,6 +28,8 @@ _BETWEEN = "\0"  # stands between two texts
 _NULL = "\1"  # stands for a null among texts
 _LONG = 64
 """Characters of a text from which on to measure it costs less than to look for its end."""
+_VERY_LONG = 1_000
+"""Characters from which on copying it is what costs: it becomes Arrow at once."""
 
 NO_JSON = msgspec.Raw(b"null")
 _QUOTED_NULL = f'"{_NULL}"'.encode()
@@ -143,8 +145,9 @@ class Texts:
         """Return values as one text; as an array those that are long, or hold what stands between texts."""
         if _are_null(values):
             return len(values)
-        if len(values[0] or values[-1] or "") > _LONG:
-            return _measured_texts(values)
+        if (length := len(values[0] or values[-1] or "")) > _LONG:
+            is_short = length <= _VERY_LONG
+            return _measured_texts(values) if is_short else pa.array(values, self.type, memory_pool=_pool)
         texts: Sequence[Any] = values
         try:
             text = _BETWEEN.join(texts)
@@ -174,11 +177,12 @@ class Jsons:
         is_null = values[0] == NO_JSON and values.count(NO_JSON) == len(values)
         if is_null:
             return len(values)
-        if max(len(values[0]), len(values[-1])) > _LONG:
+        if (length := max(len(values[0]), len(values[-1]))) > _LONG:
             lengths, presence = list(map(len, values)), None
             if len(NO_JSON) in lengths:
                 presence = bytes([value != NO_JSON for value in values])
-            return _Measured(b"".join(values), _Packed(_pack_lengths(lengths), presence, len(values)))
+            piece = _Measured(b"".join(values), _Packed(_pack_lengths(lengths), presence, len(values)))
+            return piece if length <= _VERY_LONG else _cut_measured([piece])
         return _Text(_BETWEEN.encode().join(values), len(values))
 
     def join(self, pieces: Sequence[Any]) -> pa.Array:

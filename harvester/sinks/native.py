@@ -91,7 +91,7 @@ class NativeColumns:
         """Return pages as a piece for each column of the file."""
         self._learn()
         rows = list(chain.from_iterable(page.rows for page in pages))
-        text = b"[" + b",".join(rows) + b"]"
+        text = _array(rows)
         structs, extras = self._decode(rows, text)
         columns: list[Sequence[Any]] = list(zip(*map(astuple, structs), strict=True))
         width = len(self._columns)
@@ -208,6 +208,14 @@ def _blocks(pages: Sequence[NativeRows]) -> Iterator[list[NativeRows]]:
             block, count = [], 0
     if count:
         yield block
+
+
+def _array(rows: Sequence[msgspec.Raw]) -> bytes:
+    """Return one or more rows as a JSON array, each copied once."""
+    parts: list[Any] = list(rows)
+    parts[0] = b"[" + bytes(parts[0])
+    parts[-1] = bytes(parts[-1]) + b"]"
+    return b",".join(parts)
 
 
 def _add_agents(agents: Sequence[str | None], extras: dict[int, str]) -> None:

@@ -12,7 +12,7 @@ from msgspec.structs import astuple
 
 from harvester.record import COLUMNS, Record, Records
 
-from .columns import MOMENT, Kind, Piece, array_of, kind_of, size_of
+from .columns import MOMENT, Kind, Piece, Repeated, array_of, kind_of, size_of
 
 _SCALARS: dict[type[inspect.Type], pa.DataType] = {
     inspect.StrType: pa.string(),
@@ -74,13 +74,16 @@ def _read(kind: Kind, value: Any, count: int) -> Piece:
     """Return a column as a piece, of so many values or of one that stands for all."""
     if type(value) is list:
         return kind.read(value)
-    return count if value is None else _repeated(kind.type, value, count)
+    if value is None:
+        return count
+    _check(kind, value)
+    return Repeated(value, count)
 
 
 @lru_cache(maxsize=256)
-def _repeated(kind: pa.DataType, value: object, count: int) -> pa.Array:
-    """Return so many of one value; page after page has the same run, agent and version."""
-    return pa.repeat(pa.scalar(value, kind), count)
+def _check(kind: Kind, value: object) -> None:
+    """Refuse what cannot be stored; page after page has the same run, agent and version."""
+    pa.scalar(value, kind.type)
 
 
 class UnifiedColumns:
@@ -104,7 +107,7 @@ class UnifiedColumns:
             index, reason = next((index, reason) for index, reason in enumerate(reasons) if reason)
             raise ValueError(f"row {index} cannot be written: {reason}", index) from reason
         self._waiting.append(pieces)
-        return sum(map(size_of, pieces)) + _ROW_BYTES * len(records)
+        return sum([size_of(piece) for piece in pieces if type(piece) is not int]) + _ROW_BYTES * len(records)
 
     def batch(self) -> pa.RecordBatch:
         """Return the records taken as columns and forget them."""

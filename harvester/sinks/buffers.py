@@ -83,7 +83,7 @@ class NativeBuffer:
         if not isinstance(rows, NativeRows):
             raise TypeError("a native segment takes native rows")
         self._pages.append(rows)
-        return len(rows.rows), len(b"".join(rows.rows))
+        return len(rows.rows), sum(map(len, rows.rows))
 
     def hand_over(self) -> Callable[[], pa.RecordBatch]:
         """Forget the accepted rows; return what makes columns of them."""

@@ -8,12 +8,12 @@ times in it and marking its nulls is done by Arrow without the lock.
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from datetime import UTC
 from functools import lru_cache
 from itertools import accumulate, chain, groupby
 from operator import attrgetter
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, cast
 
 import msgspec
 import pyarrow as pa
@@ -26,10 +26,13 @@ MOMENT = pa.timestamp("us", "UTC")
 
 _BETWEEN = "\0"  # stands between two texts
 _NULL = "\1"  # stands for a null among texts
-_LONG = 1_000
-"""Characters of a text from which on copying it is what costs: it becomes Arrow at once."""
+_LONG = 64
+"""Characters of a text from which on to measure it costs less than to look for its end."""
+_VERY_LONG = 1_000
+"""Characters from which on copying it is what costs: it becomes Arrow at once."""
 
 NO_JSON = msgspec.Raw(b"null")
+_QUOTED_NULL = f'"{_NULL}"'.encode()
 
 _pool = pa.system_memory_pool()
 """Arrow's own takes as many cycles and keeps 30 to 45 MB more of what it once had."""
@@ -41,7 +44,14 @@ _zone = attrgetter("tzinfo")
 _encode = msgspec.json.Encoder().encode
 
 
-class Kind(Protocol):
+class Repeated(msgspec.Struct):
+    """The piece of a column that holds one value so many times."""
+
+    value: Any
+    count: int
+
+
+class Kind(Hashable, Protocol):
     """How values of one type become Arrow.
 
     `read` makes a piece of them and refuses what cannot be stored; `join` makes an array of pieces that are neither
@@ -74,6 +84,8 @@ def array_of(kind: Kind, pieces: Sequence[Piece]) -> pa.Array:
             arrays.append(_nulls(sum(run), kind.type))
         elif issubclass(form, pa.Array):
             arrays += run
+        elif form is Repeated:
+            arrays += _spread(kind.type, run)
         else:
             arrays.append(kind.join(run))
     if len(arrays) == 1:
@@ -81,10 +93,18 @@ def array_of(kind: Kind, pieces: Sequence[Piece]) -> pa.Array:
     return pa.concat_arrays(arrays, _pool) if arrays else pa.nulls(0, kind.type)
 
 
+def _spread(kind: pa.DataType, pieces: Sequence[Repeated]) -> list[pa.Array]:
+    """Return an array for each run of one value; most columns of this kind have one, page after page."""
+    runs = [(value, list(run)) for value, run in groupby(pieces, attrgetter("value"))]
+    return [
+        pa.repeat(pa.scalar(value, kind), sum([piece.count for piece in run]), _pool) for value, run in runs
+    ]
+
+
 def size_of(piece: Piece) -> int:
     """Return about how many bytes a piece holds beyond 8 a value."""
-    if isinstance(piece, bytes):
-        return len(piece)
+    if isinstance(piece, _Text | _Measured):
+        return len(piece.values)
     if isinstance(piece, pa.Array):
         size: int = piece.nbytes
         return size
@@ -95,30 +115,56 @@ def _are_null(values: Sequence[Any]) -> bool:
     return not values or (values[0] is None and values.count(None) == len(values))
 
 
+class _Text(msgspec.Struct):
+    """The piece of a column of texts: all in one, and how many they are."""
+
+    values: bytes
+    count: int
+
+
+class _Measured(msgspec.Struct):
+    """The piece of a column of long texts: one after another, and their lengths packed; a null has none."""
+
+    values: bytes
+    lengths: _Packed
+
+
 class Texts:
-    """Strings and nulls."""
+    """Strings and nulls.
+
+    Args:
+        is_checked: The caller knows that none holds what stands between texts, or for a null.
+    """
 
     type: pa.DataType = pa.string()
+
+    def __init__(self, *, is_checked: bool = False) -> None:
+        self._is_checked = is_checked
 
     def read(self, values: Sequence[str | None]) -> Piece:
         """Return values as one text; as an array those that are long, or hold what stands between texts."""
         if _are_null(values):
             return len(values)
-        if len(values[0] or "") > _LONG:
-            return pa.array(values, self.type, memory_pool=_pool)
-        marked: Sequence[Any] = values
+        if (length := len(values[0] or values[-1] or "")) > _LONG:
+            is_short = length <= _VERY_LONG
+            return _measured_texts(values) if is_short else pa.array(values, self.type, memory_pool=_pool)
+        texts: Sequence[Any] = values
         try:
-            everything = "".join(marked)
+            text = _BETWEEN.join(texts)
         except TypeError:
-            marked = [_NULL if value is None else value for value in values]
-            everything = "".join(filter(None, values))
-        if _BETWEEN in everything or _NULL in everything:
+            text = _BETWEEN.join([_NULL if value is None else value for value in values])
+            texts = list(filter(None, values))
+        # To count them in `text` takes longer than to join once more.
+        if not self._is_checked and (_BETWEEN in (everything := "".join(texts)) or _NULL in everything):
             return pa.array(values, self.type, memory_pool=_pool)
-        return _BETWEEN.join(marked).encode()
+        return _Text(text.encode(), len(values))
 
-    def join(self, pieces: Sequence[bytes]) -> pa.Array:
+    def join(self, pieces: Sequence[Any]) -> pa.Array:
         """Return texts, cut into their values."""
-        return _split(pieces, _BETWEEN, _NULL)
+        if isinstance(pieces[0], _Measured):
+            return _cut_measured(pieces)
+        whole = _BETWEEN.encode().join([*(piece.values for piece in pieces), b""])
+        return _cut(whole, _count(pieces), _BETWEEN, _NULL)
 
 
 class Jsons:
@@ -129,11 +175,22 @@ class Jsons:
     def read(self, values: Sequence[msgspec.Raw]) -> Piece:
         """Return values as one text; nothing between them stands in any JSON."""
         is_null = values[0] == NO_JSON and values.count(NO_JSON) == len(values)
-        return len(values) if is_null else _BETWEEN.encode().join(values)
+        if is_null:
+            return len(values)
+        if (length := max(len(values[0]), len(values[-1]))) > _LONG:
+            lengths, presence = list(map(len, values)), None
+            if len(NO_JSON) in lengths:
+                presence = bytes([value != NO_JSON for value in values])
+            piece = _Measured(b"".join(values), _Packed(_pack_lengths(lengths), presence, len(values)))
+            return piece if length <= _VERY_LONG else _cut_measured([piece])
+        return _Text(_BETWEEN.encode().join(values), len(values))
 
-    def join(self, pieces: Sequence[bytes]) -> pa.Array:
+    def join(self, pieces: Sequence[Any]) -> pa.Array:
         """Return texts, cut into their values."""
-        return _split(pieces, _BETWEEN, "null")
+        if isinstance(pieces[0], _Measured):
+            return _cut_measured(pieces)
+        whole = _BETWEEN.encode().join([*(piece.values for piece in pieces), b""])
+        return _cut(whole, _count(pieces), _BETWEEN, "null")
 
 
 class Moments:
@@ -147,30 +204,67 @@ class Moments:
             return len(values)
         # Of a zone with seconds the encoder would write another moment.
         is_text = set(map(_zone, filter(None, values))) == {UTC}
-        return _encode(values)[1:-1] if is_text else pa.array(values, self.type, memory_pool=_pool)
+        if not is_text:
+            return pa.array(values, self.type, memory_pool=_pool)
+        return _Text(_encode(values)[1:-1], len(values))
 
-    def join(self, pieces: Sequence[bytes]) -> pa.Array:
+    def join(self, pieces: Sequence[_Text]) -> pa.Array:
         """Return texts, read as times."""
-        quoted = _split(pieces, ",", "null")
-        return _compute("ascii_trim", quoted, options=pc.TrimOptions('"')).cast(self.type, memory_pool=_pool)
+        whole = b",".join([*(piece.values for piece in pieces), b'"'])
+        if b"n" in whole:
+            whole = whole.replace(b"null", _QUOTED_NULL)
+        return _cut(whole[1:], _count(pieces), '","', _NULL).cast(self.type, memory_pool=_pool)
+
+
+class _Packed(msgspec.Struct):
+    """The piece of a column of numbers or bools: their bytes, and where any is null a byte for each, 0 for a null."""
+
+    values: bytes
+    presence: bytes | None
+    count: int
 
 
 class Plain:
-    """Numbers, bools and nulls; they stay objects, which are few or small."""
+    """Numbers, bools and nulls."""
 
     def __init__(self, kind: pa.DataType) -> None:
         self.type: pa.DataType = kind
+        self._pack = _PACKERS[kind]
 
     def read(self, values: Sequence[Any]) -> Piece:
-        """Return values as they are."""
+        """Return values packed; as an array, or not at all, what does not let itself be packed."""
         if _are_null(values):
             return len(values)
-        # At once where a value may be refused.
-        return pa.array(values, self.type, memory_pool=_pool) if pa.types.is_integer(self.type) else values
+        try:
+            return _Packed(self._pack(values), None, len(values))
+        except (TypeError, ValueError, struct.error):
+            pass
+        try:
+            packed = self._pack([0 if value is None else value for value in values])
+        except (TypeError, ValueError, struct.error):
+            return pa.array(values, self.type, memory_pool=_pool)
+        return _Packed(packed, bytes([value is not None for value in values]), len(values))
 
-    def join(self, pieces: Sequence[Sequence[Any]]) -> pa.Array:
+    def join(self, pieces: Sequence[_Packed]) -> pa.Array:
         """Return values as an array."""
-        return pa.array(list(chain.from_iterable(pieces)), self.type, memory_pool=_pool)
+        count, present, packed = _unpacked(pieces)
+        values = _bits(packed) if pa.types.is_boolean(self.type) else pa.py_buffer(packed)
+        return pa.Array.from_buffers(self.type, count, [present, values])
+
+
+def _pack_integers(values: Sequence[int]) -> bytes:
+    return struct.pack(f"={len(values)}q", *values)
+
+
+def _pack_doubles(values: Sequence[float]) -> bytes:
+    return struct.pack(f"={len(values)}d", *values)
+
+
+_PACKERS: dict[pa.DataType, Callable[[Sequence[Any]], bytes]] = {
+    pa.bool_(): bytes,
+    pa.int64(): _pack_integers,
+    pa.float64(): _pack_doubles,
+}
 
 
 class _Structs(msgspec.Struct):
@@ -220,16 +314,87 @@ def kind_of(kind: pa.DataType) -> Kind:
     return Lists(kind) if pa.types.is_list(kind) else Plain(kind)
 
 
-def _split(pieces: Sequence[bytes], between: str, null: str) -> pa.Array:
-    """Return texts cut into their values."""
-    whole = between.encode().join(pieces)
-    ends = pa.py_buffer(struct.pack("=ii", 0, len(whole)))
-    one = pa.Array.from_buffers(pa.string(), 1, [None, ends, pa.py_buffer(whole)])
-    values = _compute("split_pattern", one, options=pc.SplitPatternOptions(between)).values
-    if null[:1].encode() not in whole:
+def _measured_texts(values: Sequence[str | None]) -> _Measured:
+    presence, texts = None, cast("Sequence[str]", values)
+    try:
+        whole = "".join(texts)
+    except TypeError:
+        presence = bytes([value is not None for value in values])
+        texts = [value or "" for value in values]
+        whole = "".join(texts)
+    if whole.isascii():
+        return _Measured(whole.encode(), _Packed(_pack_lengths([*map(len, texts)]), presence, len(values)))
+    parts = [text.encode() for text in texts]
+    return _Measured(b"".join(parts), _Packed(_pack_lengths([*map(len, parts)]), presence, len(values)))
+
+
+def _pack_lengths(lengths: Sequence[int]) -> bytes:
+    return struct.pack(f"={len(lengths)}i", *lengths)
+
+
+def _cut_measured(pieces: Sequence[_Measured]) -> pa.Array:
+    """Return texts, cut where their lengths say."""
+    count, present, lengths = _unpacked([piece.lengths for piece in pieces])
+    steps = pa.Array.from_buffers(pa.int32(), count + 1, [None, pa.py_buffer(bytes(4) + lengths)])
+    ends = _compute("cumulative_sum", steps, options=pc.CumulativeOptions()).buffers()[1]
+    whole = pa.py_buffer(b"".join([piece.values for piece in pieces]))
+    return pa.Array.from_buffers(pa.string(), count, [present, ends, whole])
+
+
+def _unpacked(pieces: Sequence[_Packed]) -> tuple[int, pa.Buffer | None, bytes]:
+    """Return how many values there are, the bits that say which are there, and their bytes."""
+    present = None
+    if any(piece.presence for piece in pieces):
+        present = _bits(b"".join([piece.presence or b"\1" * piece.count for piece in pieces]))
+    return _count(pieces), present, b"".join([piece.values for piece in pieces])
+
+
+def _count(pieces: Sequence[_Text] | Sequence[_Packed]) -> int:
+    return sum([piece.count for piece in pieces])
+
+
+def _cut(whole: bytes, count: int, between: str, null: str) -> pa.Array:
+    """Return a text cut into its values, each with `between` after it; those that are `null` are nulls."""
+    values = _cut_evenly(whole, count, between.encode())
+    if values is None:
+        values = _split(whole, between)
+    if null[:1].encode() not in whole:  # one character is found at a tenth of the cost of two
         return values
-    is_null = _compute("equal", values, pa.scalar(null))
-    return _compute("if_else", is_null, pa.scalar(None, values.type), values)
+    # The bits that say which values differ from null are those that say which are there.
+    present = _compute("not_equal", values, pa.scalar(null)).buffers()[1]
+    return pa.Array.from_buffers(values.type, count, [present, *values.buffers()[1:]])
+
+
+def _cut_evenly(whole: bytes, count: int, between: bytes) -> pa.Array | None:
+    """Return a text cut into values of one width, as ids and times are: a quarter of the cost; None if they are not."""
+    step, odd = divmod(len(whole), count)
+    width = step - len(between)
+    if odd or not width:
+        return None
+    # All there are of `between` are where they have to be, so none is elsewhere.
+    if any(whole[width + at :: step] != between[at : at + 1] * count for at in range(len(between))):
+        return None
+    steps = pa.Array.from_buffers(pa.binary(step), count, [None, pa.py_buffer(whole)])
+    values = _compute("binary_slice", steps, options=pc.SliceOptions(0, width))
+    ends = _even_ends(1 << count.bit_length(), width).slice(0, 4 * (count + 1))
+    return pa.Array.from_buffers(pa.string(), count, [None, ends, values.buffers()[1]])
+
+
+@lru_cache(maxsize=32)
+def _even_ends(count: int, width: int) -> pa.Buffer:
+    return pa.py_buffer(struct.pack(f"={count}i", *range(0, count * width, width)))
+
+
+def _split(whole: bytes, between: str) -> pa.Array:
+    ends = pa.py_buffer(struct.pack("=ii", 0, len(whole) - len(between)))
+    one = pa.Array.from_buffers(pa.string(), 1, [None, ends, pa.py_buffer(whole)])
+    return _compute("split_pattern", one, options=pc.SplitPatternOptions(between)).values
+
+
+def _bits(flags: bytes) -> pa.Buffer:
+    """Return a bit for each byte, 0 for 0."""
+    array = pa.Array.from_buffers(pa.uint8(), len(flags), [None, pa.py_buffer(flags)])
+    return array.cast(pa.bool_(), memory_pool=_pool).buffers()[1]
 
 
 def _compute(function: str, *arguments: Any, options: Any = None) -> Any:

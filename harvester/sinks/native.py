@@ -70,6 +70,9 @@ class NativeColumns:
         self.schema: pa.Schema = pa.schema(declared + [pa.field(name, pa.string()) for name in ours])
         self._places = {name: (f"c{place}", kind) for place, (name, kind) in enumerate(self._columns.items())}
         self._kinds: list[Kind] = [_TYPES[kind][1] for kind in self._columns.values()] + [Texts()] * len(ours)
+        self._kinds_without_escapes: list[Kind] = [
+            Texts(is_checked=True) if kind == "string" else _TYPES[kind][1] for kind in self._columns.values()
+        ] + [Texts()] * len(ours)
         self._learned: list[str] = []
         self._strangers: dict[str, None] = {}
         self._row: Any = None  # made with the first rows: of a thousand sources many have none
@@ -88,7 +91,8 @@ class NativeColumns:
         """Return pages as a piece for each column of the file."""
         self._learn()
         rows = list(chain.from_iterable(page.rows for page in pages))
-        structs, extras = self._decode(rows)
+        text = _array(rows)
+        structs, extras = self._decode(rows, text)
         columns: list[Sequence[Any]] = list(zip(*map(astuple, structs), strict=True))
         width = len(self._columns)
         self._gather(columns[width:], extras)
@@ -106,7 +110,9 @@ class NativeColumns:
             paths,
             [extras.get(index) for index in range(len(rows))] if extras else [None] * len(rows),
         ]
-        return [kind.read(column) for kind, column in zip(self._kinds, columns, strict=True)]
+        # A control, of which two are marks among texts, can only stand in JSON as an escape.
+        kinds = self._kinds if b"\\" in text else self._kinds_without_escapes
+        return [kind.read(column) for kind, column in zip(kinds, columns, strict=True)]
 
     def _make_decoders(self) -> None:
         names = [*self._columns, *self._learned]
@@ -129,11 +135,16 @@ class NativeColumns:
             self._strangers = {}
             self._make_decoders()
 
-    def _decode(self, rows: Sequence[msgspec.Raw]) -> tuple[list[Any], dict[int, str]]:
-        """Return a struct a row, and by its index the `extra` of each row that went the slow way."""
-        text = b"[" + b",".join(rows) + b"]"
+    def _decode(self, rows: Sequence[msgspec.Raw], text: bytes) -> tuple[list[Any], dict[int, str]]:
+        """Return a struct a row, and by its index the `extra` of each row that went the slow way.
+
+        Args:
+            rows: Each as it was sent.
+            text: All of them as an array.
+        """
         with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            text.decode()  # msgspec does not look at the bytes it passes over
+            if not text.isascii():
+                text.decode()  # msgspec does not look at the bytes it passes over
             structs = self._all.decode(text)
             if len(structs) == len(rows):
                 return structs, {}
@@ -197,6 +208,14 @@ def _blocks(pages: Sequence[NativeRows]) -> Iterator[list[NativeRows]]:
             block, count = [], 0
     if count:
         yield block
+
+
+def _array(rows: Sequence[msgspec.Raw]) -> bytes:
+    """Return one or more rows as a JSON array, each copied once."""
+    parts: list[Any] = list(rows)
+    parts[0] = b"[" + bytes(parts[0])
+    parts[-1] = bytes(parts[-1]) + b"]"
+    return b",".join(parts)
 
 
 def _add_agents(agents: Sequence[str | None], extras: dict[int, str]) -> None:

@@ -21,8 +21,8 @@ from harvester.model import Window
 from .plan import Range
 from .walk import Sifted
 
-MAX_IDS = 30_000
-"""About 5 MB of ids, as Python keeps them."""
+MAX_IDS = 20_000
+"""About 3.5 MB of ids, as Python keeps them."""
 
 BUCKET_COST = 4
 """What an hour costs beside its ids, in ids."""

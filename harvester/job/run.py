@@ -29,7 +29,7 @@ from .lane import Lane
 from .memory import GateMemory
 from .write import Message, Writer
 
-QUEUE_PAGES = 32
+QUEUE_PAGES = 8
 """Pages between the senders and the writer: enough that neither starves, few enough to be no memory."""
 
 FLUSH_S = 0.2

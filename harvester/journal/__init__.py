@@ -78,7 +78,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 FOLDER = "_harvester"
-FLUSH_BYTES = 3 * 1024 * 1024
+FLUSH_BYTES = 3 * 512 * 1024
 """Of answers that are not durable yet, from which on to flush them, whatever the time."""
 
 MAX_WAITING_BYTES = 2 * FLUSH_BYTES

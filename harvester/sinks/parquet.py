@@ -24,7 +24,7 @@ from .readback import UnreadableError, key_of
 Compression = Literal["zstd", "snappy", "none"]
 
 GROUP_ROWS = 100_000
-GROUP_BYTES = 32 * 1024 * 1024
+GROUP_BYTES = 24 * 1024 * 1024
 """A row group is due at whichever comes first; the bytes are Arrow's."""
 
 CONVERT_ROWS = 5_000

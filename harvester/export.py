@@ -40,7 +40,7 @@ from harvester.providers import get_provider
 from harvester.recordings import RecordingFetcher
 from harvester.sinks import Sink, SinkFactory, open_sink, publish
 from harvester.sinks.audio import Recordings
-from harvester.transport.base import Transport
+from harvester.transport.base import Opening, Transport
 from harvester.transport.retry import RetryPolicy
 
 
@@ -144,6 +144,8 @@ class Export:
             )
             if self._is_stopped:
                 self._run.stop()
+            if isinstance(self._transport, Opening):
+                await self._transport.open()
             await self._run.carry_out(sent, received)
             await self._memory.save()
         return lanes

@@ -119,20 +119,8 @@ app.callback(epilog=examples("harvester init", "harvester check", "harvester exp
 
 def main() -> NoReturn:
     """Run the command line and exit with its code."""
-    _open_standard_streams()
     gc.freeze()  # What is imported stays to the end; looking for garbage in it there takes 6 ms.
     sys.exit(run(sys.argv[1:], Screen()))
-
-
-def _open_standard_streams() -> None:
-    """Give a process that was started without them its standard streams: their numbers would go to other files."""
-    for fd, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
-        if getattr(sys, name) is None:
-            try:
-                os.fstat(fd)
-            except OSError:
-                os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
-            setattr(sys, name, open(fd, mode, encoding="utf-8", closefd=False))  # noqa: SIM115 - for the process
 
 
 def run(arguments: Sequence[str], screen: Screen) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 from urllib.parse import urlsplit
 
 import msgspec
@@ -72,6 +72,18 @@ class Stream(Protocol):
         Raises:
             TransportError: It ended before it was complete, or came too slowly.
         """
+        ...
+
+
+@runtime_checkable
+class Opening(Protocol):
+    """What a Transport that needs time before it can send has beside: an export waits for it before the first request.
+
+    A request counts against its limit when it is given out; those that waited for the transport would go all at once.
+    """
+
+    async def open(self) -> None:
+        """Return once requests are sent as soon as they come; whatever fails is left to the first of them."""
         ...
 
 

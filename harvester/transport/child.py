@@ -36,6 +36,12 @@ class Begun:
         self.process.kill()
 
 
+def _places() -> list[str]:
+    """Return where this process finds modules; what a program put there beside text is passed over, as imports do."""
+    places: list[object] = [*sys.path]
+    return [path or os.curdir for path in places if isinstance(path, str)]
+
+
 def can_begin() -> bool:
     """Say whether there are descriptors to hand on, and an interpreter that is no program of its own."""
     return os.name == "posix" and bool(sys.executable) and not getattr(sys, "frozen", False)
@@ -55,7 +61,7 @@ def _spawn(descriptor: int) -> subprocess.Popen[bytes]:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             # It finds modules where this process does, however that came to know them.
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(path or os.curdir for path in sys.path)},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(_places())},
         )
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)

@@ -86,8 +86,12 @@ class Failure(msgspec.Struct, frozen=True, array_like=True, tag=5):
     status: int | None = None
 
 
+class Ready(msgspec.Struct, frozen=True, array_like=True, tag=6):
+    """The child has imported all it needs and serves; its first message."""
+
+
 ToChild = Limits | Place | Ask | Drop
-FromChild = Answer | Failure
+FromChild = Answer | Failure | Ready
 
 
 class Frames(asyncio.BufferedProtocol):
@@ -184,8 +188,8 @@ class Frames(asyncio.BufferedProtocol):
             self._from = at
             return
         if needed > len(self._buffer):
-            self._buffer = memoryview(bytearray(1 << (needed - 1).bit_length()))
-        elif not rest and len(self._buffer) > KEPT_BYTES:
+            self._buffer = memoryview(bytearray(max(needed, min(2 * len(self._buffer), KEPT_BYTES))))
+        elif needed <= self._size and len(rest) <= self._size and len(self._buffer) > KEPT_BYTES:
             self._buffer = memoryview(bytearray(self._size))
         self._buffer[: len(rest)] = rest
         self._from, self._until = 0, len(rest)

@@ -12,7 +12,7 @@ import logging
 import subprocess
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -22,7 +22,7 @@ from harvester.model import Request, Response
 
 from .base import Link, Stream, Target
 from .child import Begun, can_begin
-from .frames import Ask, Drop, Failure, Frames, FromChild, Limits, Place
+from .frames import Ask, Drop, Failure, Frames, FromChild, Limits, Place, Ready
 
 if TYPE_CHECKING:
     from .aiohttp import AiohttpTransport
@@ -43,7 +43,8 @@ class ProcessTransport:
     """A Transport over an AiohttpTransport in a child process.
 
     The child is started by `start` or came by `adopt`, or else is started by the first request. One that ends unasked
-    is replaced by the next request; what was under way in it is a TransportError, for nobody knows how far it came.
+    is replaced by the next request; what was under way in it is a TransportError, for nobody knows how far it came. So
+    is what waited meanwhile, but for the first: all of it would go at once, whatever the limit.
 
     Args:
         connect_s: The longest wait for a connection.
@@ -65,6 +66,7 @@ class ProcessTransport:
         self._leaving: list[subprocess.Popen[bytes]] = []
         self._here: AiohttpTransport | None = None
         self._in_vain = 0  # children that ended without an answer, one after another
+        self._is_replaced = False
         self._is_alone = not can_begin()
         self._is_closed = False
 
@@ -80,13 +82,23 @@ class ProcessTransport:
 
     def adopt(self, begun: Begun) -> None:
         """Take a child that was begun before there was a transport, in place of one that `start` would begin."""
-        self._child = _Child(begun, self._limits)
+        if self._child is None and not self._is_closed:
+            self._child = _Child(begun, self._limits)
+        else:
+            begun.give_up()
+            self._leaving.append(begun.process)
+
+    async def open(self) -> None:
+        """Start the child where there is none, and return once it serves or has ended."""
+        with suppress(TransportError):
+            await self._ready()
 
     async def send(self, target: Target, request: Request) -> Response:
         """Send one request, once, and read the answer whole; redirects within the origin are followed.
 
         Raises:
             TransportError: There was no complete response, or the child ended before it came.
+            RuntimeError: The transport is closed.
             MalformedError: The answer is larger than the limit for bodies.
             RejectedError: The answer redirects to another origin, or in a circle.
         """
@@ -128,6 +140,7 @@ class ProcessTransport:
             self._in_vain = 0 if self._child.has_answered else self._in_vain + 1
             _log.warning("the process that sends requests ended, exit status %s", self._child.process.poll())
             self._dismiss()
+            self._is_replaced = True
         if self._in_vain >= MAX_STARTS:
             raise TransportError(
                 f"the process that sends requests ended {MAX_STARTS} times without an answer; look for what it said on "
@@ -136,7 +149,12 @@ class ProcessTransport:
         self.start()
         child = self._child
         if child is not None:
+            is_first = not child.is_opening
             await child.open()
+            if self._is_replaced and not is_first:
+                raise TransportError(
+                    "the process that sends requests was started again; this one is to go again"
+                )
         return child
 
     def _dismiss(self) -> None:
@@ -160,6 +178,8 @@ class ProcessTransport:
             self._leaving.clear()
 
     def _direct(self) -> AiohttpTransport:
+        if self._is_closed:
+            raise RuntimeError("the transport is closed")
         if self._here is None:
             from .aiohttp import AiohttpTransport  # noqa: PLC0415 - 190 ms and 10 MB that most runs need not pay
 
@@ -187,11 +207,17 @@ class _Child:
         self._places: dict[object, int] = {}
         self._waiting: dict[int, asyncio.Future[Response | Exception]] = {}
         self._number = 0
+        self._served = asyncio.Event()
         self._begun = begun
         self.process = begun.process
 
+    @property
+    def is_opening(self) -> bool:
+        """Somebody asked to open it."""
+        return self._opening is not None
+
     async def open(self) -> None:
-        """Open the channel, on the running loop; who is cancelled does not stop it for others."""
+        """Open the channel, on the running loop, and wait until it is served; who is cancelled does not stop it."""
         if self._opening is None:
             self._opening = asyncio.ensure_future(self._open())
         await asyncio.shield(self._opening)
@@ -202,10 +228,12 @@ class _Child:
         self._headers: Callable[[list[tuple[str, str]]], Mapping[str, str]] = CIMultiDict
         loop = asyncio.get_running_loop()
         await loop.create_unix_connection(lambda: self._frames, sock=self._begun.socket)
+        if not self.is_over:
+            self._frames.write(self._limits)
+            await self._served.wait()
         if self.is_over:
             self._frames.close()
         else:
-            self._frames.write(self._limits)
             self.is_open = True
 
     async def send(self, target: Target, request: Request) -> Response:
@@ -232,6 +260,7 @@ class _Child:
     def close(self) -> None:
         """Close the channel, which ends the process; what is under way is a TransportError."""
         self.is_open, self.is_over = False, True
+        self._served.set()
         if self._opening is None:
             self._begun.give_up()
         self._frames.close()
@@ -247,8 +276,11 @@ class _Child:
         return place
 
     def _receive(self, encoded: memoryview, body: bytes) -> None:
-        self.has_answered = True
         message = self._decoder.decode(encoded)
+        if isinstance(message, Ready):
+            self._served.set()
+            return
+        self.has_answered = True
         future = self._waiting.pop(message.number, None)
         if future is None or future.done():  # cancelled
             return
@@ -262,6 +294,7 @@ class _Child:
 
     def _end(self) -> None:
         self.is_open, self.is_over = False, True
+        self._served.set()
         for future in self._waiting.values():
             if not future.done():
                 future.set_result(_ended())

@@ -1,8 +1,8 @@
 """The child of a ProcessTransport: asks over aiohttp what comes through its channel, and answers there.
 
 Run as `python -P -m harvester.transport.worker FD`, with the channel at that descriptor. When the channel is closed the
-process is over at once: its parent is gone, or wants it to go. Signals are the parent's affair, who started it with
-those of Ctrl-C and `kill` blocked.
+process is over within a second: its parent is gone, or wants it to go. Signals are the parent's affair, who started it
+with those of Ctrl-C and `kill` blocked.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from harvester.errors import ProviderError
 from harvester.model import Request, Response
 
 from .aiohttp import AiohttpTransport
-from .frames import Answer, Ask, Drop, Failure, Frames, Limits, Place, ToChild
+from .frames import Answer, Ask, Drop, Failure, Frames, Limits, Place, Ready, ToChild
 
 _BUFFER_BYTES = 16 * 1024
 _LEAVE_S = 1.0
@@ -47,6 +47,7 @@ class Worker:
         """
         loop = asyncio.get_running_loop()
         await loop.create_unix_connection(lambda: self._frames, sock=channel)
+        self._frames.write(Ready())
         await self._ended.wait()
         for task in self._tasks.values():
             task.cancel()

@@ -22,7 +22,7 @@ import pytest
 from harvester.errors import MalformedError, RejectedError, TransportError
 from harvester.model import Request
 from harvester.transport.aiohttp import AiohttpTransport
-from harvester.transport.base import Link
+from harvester.transport.base import Link, Opening
 from harvester.transport.child import Begun
 from harvester.transport.frames import (
     KEPT_BYTES,
@@ -34,6 +34,7 @@ from harvester.transport.frames import (
     FromChild,
     Limits,
     Place,
+    Ready,
 )
 from harvester.transport.process import LEAVE_S, MAX_STARTS, ProcessTransport
 from harvester.transport.worker import Worker
@@ -45,6 +46,10 @@ NOW = datetime(2026, 4, 1, tzinfo=UTC)
 OK = Request("list calls", "/ok")
 SILENT = Request("list calls", "/silent")
 LINUX = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="looks into /proc")
+
+
+def is_open(transport: ProcessTransport) -> bool:
+    return transport._child is not None and transport._child.is_open
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -337,6 +342,49 @@ async def test_child_that_dies_is_replaced(transport: ProcessTransport, server: 
     assert child_of(transport) != child
 
 
+async def test_requests_that_waited_for_another_child_are_to_go_again(
+    transport: ProcessTransport, server: Server
+) -> None:
+    """They counted against their limit one by one, and would be sent all at once: the first of them alone is."""
+    await transport.send(at(server), OK)
+    child = child_of(transport)
+    child.kill()
+    await until(lambda: not is_open(transport))
+    sent = await asyncio.gather(*[transport.send(at(server), OK) for _ in range(5)], return_exceptions=True)
+    assert [isinstance(one, TransportError) and one.is_retryable for one in sent] == [False, *[True] * 4]
+    assert (await transport.send(at(server), OK)).body == BODY
+
+
+async def test_transport_is_open_once_its_child_serves(transport: ProcessTransport) -> None:
+    """An export waits for that before its first request, which is sent when it is counted."""
+    assert isinstance(transport, Opening)
+    transport.start()
+    assert not is_open(transport)
+    await transport.open()
+    assert is_open(transport)
+
+
+async def test_transport_whose_child_ends_while_it_is_begun_is_not_waited_for(
+    transport: ProcessTransport,
+) -> None:
+    """Opening it fails nothing: the first request says what is wrong, or goes by another child."""
+    transport.start()
+    child_of(transport).kill()
+    async with asyncio.timeout(10):
+        await transport.open()
+    assert not is_open(transport)
+
+
+async def test_child_that_comes_too_late_is_ended(transport: ProcessTransport) -> None:
+    """A transport has one child; another that was begun is given up and not left behind."""
+    transport.start()
+    begun = Begun()
+    transport.adopt(begun)
+    assert child_of(transport).pid != begun.process.pid
+    await transport.aclose()
+    assert begun.process.poll() is not None
+
+
 @pytest.mark.slow
 async def test_children_that_die_in_vain_are_enough(transport: ProcessTransport, server: Server) -> None:
     """After three without an answer each request says so; one answer between and they are counted anew."""
@@ -453,11 +501,17 @@ class Parent:
 
     def __init__(self) -> None:
         self.frames = Frames(self._receive, lambda: None, size=64)
+        self.is_served = False
         self.said: list[Answer | Failure] = []
         self.bodies: list[bytes] = []
 
     def _receive(self, encoded: memoryview, body: bytes) -> None:
-        self.said.append(msgspec.msgpack.decode(encoded, type=FromChild))
+        message = msgspec.msgpack.decode(encoded, type=FromChild)
+        if isinstance(message, Ready):
+            self.is_served = True
+            return
+        assert self.is_served
+        self.said.append(message)
         self.bodies.append(body)
 
     async def hear(self, count: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -216,3 +217,28 @@ def test_sandbox_passes_a_signal_on(tmp_path: Path) -> None:
     script = "import os, signal; os.kill(os.getppid(), signal.SIGTERM); signal.pause()"
     done = harvest("sandbox", "--port", "0", "--", sys.executable, "-c", script, cwd=tmp_path)
     assert done.returncode == 143
+
+
+@pytest.mark.parametrize("closed", ["2>&-", "<&- >&-", "<&- >&- 2>&-"])
+def test_export_without_standard_streams_keeps_its_channel_apart(tmp_path: Path, closed: str) -> None:
+    """Their numbers go to nothing else: what is printed there would go to the process that sends requests."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    source = f'name = "sales"\nprovider = "talkover"\ntoken = "x"\nbase_url = "http://127.0.0.1:{port}"\n'
+    (tmp_path / "harvester.toml").write_text(f"[[source]]\n{source}")
+    done = subprocess.run(
+        ["/bin/sh", "-c", f'exec "$0" -m harvester check --config harvester.toml {closed}', sys.executable],
+        cwd=tmp_path,
+        env=environ(),
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 1
+    export = f'exec "$0" -m harvester export --config harvester.toml --report report.json {closed}'
+    done = subprocess.run(
+        ["/bin/sh", "-c", export, sys.executable], cwd=tmp_path, env=environ(), timeout=60, check=False
+    )
+    # Nobody listens there; without its channel the export would wait, or name another reason.
+    assert done.returncode == 1
+    (gap,) = json.loads((tmp_path / "report.json").read_text())["sources"][0]["gaps"]
+    assert "no connection" in gap["message"]

@@ -218,9 +218,12 @@ class Steps:
         return result
 
     async def last(self, step: Callable[[], None]) -> None:
-        """Run the step that ends the sink, once."""
+        """Run the step that ends the sink, once, after the one that was begun; whether that failed is no matter now."""
         if not self._is_closed:
             self._is_closed = True
+            if self._begun is not None and not self._begun.cancel():
+                with suppress(Exception):
+                    await self.settle()
             await self._run(step)
 
     async def _run(self, step: Callable[[], T]) -> T:

@@ -170,3 +170,31 @@ async def test_steps_after_a_failure_refuse() -> None:
         await steps.run(lambda: 1 // 0)
     with pytest.raises(OutputError, match="lost"):
         await steps.run(lambda: None)
+
+
+async def test_last_step_comes_after_one_that_waits_for_a_thread() -> None:
+    """More sinks than threads: what was begun is over, or never begins, before the end."""
+    order: list[str] = []
+    is_free = threading.Event()
+    busy = [Steps() for _ in range(4)]
+    for steps in busy:
+        await steps.begin(is_free.wait)  # type: ignore[arg-type] # its result is no matter
+    last = Steps()
+    await last.begin(lambda: order.append("begun"))
+    await last.last(lambda: order.append("last"))
+    is_free.set()
+    for steps in busy:
+        await steps.settle()
+    assert order == ["last"]
+
+
+async def test_last_step_follows_one_that_failed() -> None:
+    """What went wrong before is no reason not to clean up."""
+    steps, order = Steps(), list[str]()
+
+    def fail() -> None:
+        raise OutputError("the disk is full")
+
+    await steps.begin(fail)
+    await steps.last(lambda: order.append("last"))
+    assert order == ["last"]

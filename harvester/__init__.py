@@ -4,6 +4,7 @@ The rooms, from what a user touches down to what all share; imports point down a
 
     cli         arguments, signals, exit codes, tables: the only room to print
     app         Harvester: session, gates, journal; its verbs are the commands
+    export      what an export is put together from, from the config to the report
     job         export: plan, walk, write, report; `run` is the task graph
     single      one call in full: by its id, or the most recent ones
     lookup      single questions: check, agents, plan
@@ -22,7 +23,8 @@ The rooms, from what a user touches down to what all share; imports point down a
     model       the nouns all rooms share
     clock, errors
 
-What is neither in `__all__` nor in `testing` is private. Nothing is imported before it is used, and nothing is global.
+What is neither in `__all__` nor in `testing` is private. Nothing is imported before it is used, and no setting is
+global.
 """
 
 from __future__ import annotations

@@ -100,12 +100,10 @@ class Records(Sequence[Record]):
         length: How many.
         columns: By name, a list of so many values, or one value that is not a list for all of them; what is not named
             has its default.
-        text_bytes: About how many bytes of text they hold.
     """
 
-    def __init__(self, length: int, columns: Mapping[str, Any], *, text_bytes: int = 0) -> None:
+    def __init__(self, length: int, columns: Mapping[str, Any]) -> None:
         self.columns: dict[str, Any] = {**_DEFAULTS, **columns}
-        self.text_bytes: int = text_bytes
         self._length = length
 
     def __len__(self) -> int:

@@ -11,7 +11,7 @@ less, never decide: parts share the ids of their window, what comes in one of th
    that the filter leaves out are found there, where it is not short.
 
 Questions that depend on one another cost a wait each, so they are asked at once where that costs no more of them, and
-the totals of the end while the last pages are on their way.
+the totals of the end while the last pages are on their way: a request or two more where a page follows after all.
 
 Whatever does not add up is read again by its pages, as one and with no filter where there may be none
 (`Part.is_again`). Cuts follow from answers alone, so that a resumed walk makes the same ones. Like `Walk` this does no
@@ -179,9 +179,8 @@ class Parts:
         ask = self._next_page()
         if ask is not None:
             self._out += 1
-            self._is_early_void |= (
-                is_early  # not the last page, after all: what there is in the end is asked then
-            )
+            # Not the last page, after all: what there is in the end is asked then, once more.
+            self._is_early_void |= is_early
         return ask
 
     @property
@@ -293,9 +292,8 @@ class Parts:
         if ask.part == self._day:
             told = (answer is not None and answer.listing.total) or 0
             self._has_last_day = told > 0
-            self._is_ignored = told >= (
-                walk.total or 0
-            )  # or all there is came in one day, which no cut divides
+            # Or all there is came in one day, which no cut divides.
+            self._is_ignored = told >= (walk.total or 0)
         else:
             moment = answer.moments[0] if answer is not None and answer.moments else None
             if moment is not None and whole.end is not None:

@@ -151,7 +151,7 @@ class Shaper:
             return self._native(rows, calls, agent_id)
         origin = Origin(self._source, self._name, self._run_id, fetched_at, agent_id, agent_name)
         raw = self._texts(rows)
-        return [to_records(self._provider, calls, origin, text_bytes=sum(map(len, rows)), raw=raw)]
+        return [to_records(self._provider, calls, origin, raw=raw)]
 
     def _rows_with(
         self,
@@ -187,13 +187,13 @@ class Shaper:
             "recording_bytes": [one and one.bytes for one in recordings],
         }
         details = [extra.detail for *_, extra in found if extra.detail is not None]
-        calls, size = [call for _, call, _ in found], sum(map(len, rows))
+        calls = [call for _, call, _ in found]
         if details:
             wholes = [detail.raw for detail in details]
-            calls, size = [detail.call for detail in details], size + sum(map(len, wholes))
+            calls = [detail.call for detail in details]
             columns["raw"], columns["raw_list"] = self._texts(wholes), columns["raw"]
             columns["fetched_at"] = [detail.fetched_at for detail in details]
-        return to_records(self._provider, calls, origin, text_bytes=size, **columns)
+        return to_records(self._provider, calls, origin, **columns)
 
     def _texts(self, rows: Sequence[msgspec.Raw]) -> list[str] | None:
         return [str(row, "utf-8") for row in rows] if self._keep_raw else None

@@ -123,15 +123,22 @@ def _like(elements: list[dict[str, Any]]) -> Form | None:
     others = tuple(name for name in element if name not in {speaker, text, time})
     are_roles = all(one.get(speaker) in _ROLES for one in elements)
     is_moment = time is not None and isinstance(element[time], str)
-    return _form(speaker, text, time, others, are_roles=are_roles, is_moment=is_moment)
+    try:
+        return _form(speaker, text, time, others, are_roles=are_roles, is_moment=is_moment)
+    except ValueError:
+        return None  # No struct can have these names: a quote in one, or an `at` that is an offset.
 
 
 @lru_cache(maxsize=64)
 def _form(
     speaker: str, text: str, time: str | None, others: tuple[str, ...], *, are_roles: bool, is_moment: bool
 ) -> Form:
-    """Return the form of turns with these names, all of them and no other."""
-    unused: Any = (None, _field(default=None))  # No such name is there: it would have been the time's.
+    """Return the form of turns with these names, all of them and no other.
+
+    Raises:
+        ValueError: No struct can have them.
+    """
+    unused: Any = (None, _field(default=None))
     at: Any = (datetime | None, _field(name=time)) if time and is_moment else unused
     offset: Any = (_Offset, _field(name=time)) if time and not is_moment else unused
     fields: list[tuple[str, Any, Any]] = [
@@ -142,9 +149,18 @@ def _form(
         *((f"other_{place}", Raw, _field(name=name)) for place, name in enumerate(others)),
     ]
     wire: Any = msgspec.defstruct("Turn", fields, forbid_unknown_fields=True, gc=False, kw_only=True)
-    return Form(
-        list[wire] | None, _made if others else _renamed if are_roles and not is_moment else _reworded
-    )
+    if others or not _is_laid_out_alike(wire):
+        return Form(list[wire] | None, _made)
+    return Form(list[wire] | None, _renamed if are_roles and not is_moment else _reworded)
+
+
+def _is_laid_out_alike(wire: Any) -> bool:
+    """Say whether an object of this struct can become a Turn."""
+    try:
+        wire(role=None, text=None).__class__ = Turn
+    except TypeError:
+        return False
+    return True
 
 
 def _made(found: list[Any]) -> list[Turn]:

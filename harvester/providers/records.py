@@ -15,8 +15,6 @@ def to_records(
     provider: Provider,
     calls: Sequence[Any],
     origin: Origin,
-    *,
-    text_bytes: int = 0,
     **also: Any,
 ) -> Records:
     """Return calls in the unified shape.
@@ -25,7 +23,6 @@ def to_records(
         provider: Whose calls.
         calls: One or more structs of one type.
         origin: What they have in common.
-        text_bytes: About how many bytes of text they hold.
         also: Further columns, such as `raw`: a list of as many values, or one that holds for all.
     """
     common: Mapping[str, Any] = {
@@ -34,9 +31,7 @@ def to_records(
         "fetched_at": origin.fetched_at,
         "run_id": origin.run_id,
     }
-    return Records(
-        len(calls), {**common, **provider.to_columns(calls, origin), **also}, text_bytes=text_bytes
-    )
+    return Records(len(calls), {**common, **provider.to_columns(calls, origin), **also})
 
 
 def to_record(

@@ -63,12 +63,15 @@ async def test_kill_points_are_passed_in_the_order_of_an_export(tmp_path: Path) 
         "journal.hand_over",
         "calls.write",
         "calls.seal",
-        "journal.keep",
         "journal.commit",
     ]
     order = list(points.passed)
     places = [order.index(f"before {step}") for step in [*steps, "calls.publish", "journal.published"]]
     assert places == sorted(places)
+    # Answers are made durable beside the sealing, and both are before the commit.
+    kept = [order.index(f"{when} journal.keep") for when in ("before", "after")]
+    assert order.index("after journal.hand_over") < kept[0] < kept[1] < order.index("before journal.commit")
+    assert order.index("after calls.seal") < order.index("before journal.commit")
     assert all(points.passed[f"before {step}"] == points.passed[f"after {step}"] for step in steps)
     assert points.passed["before journal.commit"] == 1
 

@@ -140,3 +140,21 @@ def test_no_text_is_put_off_that_cannot_be_decoded(text: str) -> None:
         alike.decode(
             Call, lambda kind: [msgspec.json.decode(f'{{"id":"1","heard":"a{text}"}}'.encode(), type=kind)]
         )
+
+
+@pytest.mark.parametrize(
+    "turn",
+    [
+        b'{"type":"agent","message":"hi","offset_s":"2026-03-01T10:00:00Z"}',
+        b'{"type":"agent","message":"hi","at":1.5}',
+        b'{"type":"agent","message":"hi","q\\"x":1}',
+    ],
+)
+def test_turns_whose_names_no_struct_can_have_are_read_one_by_one(turn: bytes) -> None:
+    """They are read as well as others, and no form is learned from them."""
+    reader = alike.Reader(Transcript)
+    for _ in range(2):
+        transcript = reader.read(msgspec.Raw(b"[" + turn + b"]"))
+        assert transcript is not None
+        assert [one.text for one in turns_of(transcript) or ()] == ["hi"]
+    assert reader.form is None

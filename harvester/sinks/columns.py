@@ -336,7 +336,8 @@ def _cut_measured(pieces: Sequence[_Measured]) -> pa.Array:
     """Return texts, cut where their lengths say."""
     count, present, lengths = _unpacked([piece.lengths for piece in pieces])
     steps = pa.Array.from_buffers(pa.int32(), count + 1, [None, pa.py_buffer(bytes(4) + lengths)])
-    ends = _compute("cumulative_sum", steps, options=pc.CumulativeOptions()).buffers()[1]
+    # Checked: of more than two gigabytes in one column the ends would begin anew.
+    ends = _compute("cumulative_sum_checked", steps, options=pc.CumulativeOptions()).buffers()[1]
     whole = pa.py_buffer(b"".join([piece.values for piece in pieces]))
     return pa.Array.from_buffers(pa.string(), count, [present, ends, whole])
 

@@ -74,7 +74,7 @@ class Reader:
     def __init__(self, kind: type[Transcript]) -> None:
         self.kind: type[Transcript] = kind
         self.form: Form | None = None
-        self.is_steady = False
+        self.is_steady: bool = False
 
     def read(self, raw: Raw) -> Transcript | None:
         """Return a value's transcript, None for null.

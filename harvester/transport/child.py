@@ -20,7 +20,8 @@ class Begun:
     """
 
     def __init__(self) -> None:
-        self.socket, theirs = socket.socketpair()
+        ours, theirs = socket.socketpair()
+        self.socket: socket.socket = ours
         try:
             with theirs:
                 with suppress(OSError):  # beyond what the system allows

@@ -7,6 +7,7 @@ its own process, whatever ends the benchmark.
 from __future__ import annotations
 
 import json
+import resource
 import shutil
 import socket
 import subprocess
@@ -23,6 +24,8 @@ from .measure import ROOT
 from .pages import PAGINGS, Paging
 
 START_S = 30.0
+_FILES = 60_000
+_OTHER_FILES = 1_000
 
 # One process, so that its id is the one we stop. An answer is a file that is already open and in memory, so that what
 # is measured is who asks. Arguments a real server would act on, such as the days, are taken and ignored; harvester
@@ -31,6 +34,7 @@ _CONFIG = """\
 daemon off;
 master_process off;
 worker_processes 1;
+worker_rlimit_nofile {files};
 pid {folder}/nginx.pid;
 error_log stderr warn;
 events {{ worker_connections 4096; }}
@@ -47,7 +51,7 @@ http {{
   tcp_nopush on;
   keepalive_requests 10000000;
   keepalive_timeout 300s;
-  open_file_cache max=60000 inactive=1h;
+  open_file_cache max={cached} inactive=1h;
   open_file_cache_valid 1h;
   gzip_static {packing};
   server {{
@@ -119,7 +123,12 @@ def _config(paging: Paging, pages: Path, folder: Path, port: int, *, is_packed: 
         refusals.append("      if ($http_accept_encoding !~ gzip) { return 406; }")
     answer = [*refusals, f"      try_files /$arg_{paging.size}/$arg_{paging.parameter}.json =404;"]
     lists = [f"= {paging.calls}"] + ([f"~ {paging.of_agent}"] if paging.of_agent else [])
+    # Each page that is held open takes a descriptor; where there are none left nginx answers 404.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    files = _FILES if most == resource.RLIM_INFINITY else min(_FILES, most)
     return _CONFIG.format(
+        files=files,
+        cached=files - _OTHER_FILES,
         folder=folder,
         port=port,
         pages=pages,

@@ -168,7 +168,14 @@ class Export:
     ) -> Lane:
         source, output = account.source, self._config.output
         desk = Desk(source.name, job.id, is_aside=job.state == "fresh", open_sink=sink)
-        shaper = Shaper(source.name, account.provider, shape=output.shape, run_id=run_id, keep_raw=output.raw)
+        shaper = Shaper(
+            source.name,
+            account.provider,
+            shape=output.shape,
+            run_id=run_id,
+            keep_raw=output.raw,
+            lines=desk.lines is not None,
+        )
         with_recordings = sum(source.recordings for source in self._config.sources)
         places = max(min(PLACES, ALL_PLACES // max(with_recordings, 1)), 1)
         enricher = Enricher(account, job.id, shaper, shared.journal, media, places=places)

@@ -5,11 +5,13 @@ A `Window` is a value that can be sent to another machine: with a source's crede
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Literal
 
 import msgspec
+
+from .block import Row
 
 Shape = Literal["unified", "native"]
 Format = Literal["parquet", "ndjson"]
@@ -147,10 +149,22 @@ class Query(msgspec.Struct, frozen=True):
     part: Part = Part()
 
 
+class ReadBy(msgspec.Struct, frozen=True, cache_hash=True):
+    """What may read answers where they arrive, in a process that has only their bytes.
+
+    `function` is a function's name, `module:name`: it takes `options` and returns what makes bytes of a body, of when
+    that was received and of the request's `note`.
+    """
+
+    function: str
+    options: bytes
+
+
 class Request(msgspec.Struct, frozen=True):
     """What to send; `path` is below the source's base address and starts with a slash, `query` is not yet encoded.
 
-    `endpoint` is our name for it in messages and journal: neither path nor query is ever printed.
+    `endpoint` is our name for it in messages and journal: neither path nor query is ever printed. `read_by` may read
+    the answer where it arrives, and is told `note` of this request alone.
     """
 
     endpoint: str
@@ -158,16 +172,22 @@ class Request(msgspec.Struct, frozen=True):
     query: tuple[tuple[str, str], ...] = ()
     method: str = "GET"
     agent_id: str | None = None
+    read_by: ReadBy | None = None
+    note: bytes = b""
 
 
 class Response(msgspec.Struct):
-    """A complete answer. Header names are matched without regard to case; `elapsed_s` from sending to the last byte."""
+    """A complete answer. Header names are matched without regard to case; `elapsed_s` from sending to the last byte.
+
+    `reading` is what the request's `read_by` made of the body, empty where nothing did: whoever asked reads it then.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     received_at: datetime
     elapsed_s: float = 0.0
+    reading: bytes = b""
 
 
 class Listing(msgspec.Struct):
@@ -177,7 +197,7 @@ class Listing(msgspec.Struct):
     server sees it, `page` counted from 0, `has_more` after this page.
     """
 
-    rows: list[msgspec.Raw]
+    rows: Sequence[Row]
     total: int | None = None
     size: int | None = None
     page: int | None = None
@@ -232,9 +252,21 @@ class NativeRows(msgspec.Struct):
     `recording_paths`, one a row, are added as `_recording_path`; None where no row has a recording.
     """
 
-    rows: list[msgspec.Raw]
+    rows: Sequence[Row]
     agent_id: str | None = None
     recording_paths: list[str | None] | None = None
+
+
+class Lines(msgspec.Struct, frozen=True):
+    """So many rows in the shape of the output as its lines, each with its line break."""
+
+    text: bytes
+    count: int
+
+    def some(self, indices: Sequence[int]) -> Lines:
+        """Return some of them, in this order."""
+        lines = self.text.split(b"\n")
+        return Lines(b"".join([lines[index] + b"\n" for index in indices]), len(indices))
 
 
 class Segment(msgspec.Struct, frozen=True):

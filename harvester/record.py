@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import groupby, repeat
 from operator import itemgetter
 from typing import Annotated, Any, Literal, overload
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType, structs
 
 Status = Literal[
     "queued", "initiated", "ringing", "answered", "in_progress", "completed",
@@ -22,6 +22,9 @@ Status = Literal[
 Direction = Literal["inbound", "outbound"]
 
 Moment = Annotated[datetime, Meta(tz=True)]
+
+
+_encode = msgspec.msgpack.Encoder().encode
 
 
 class Turn(msgspec.Struct, kw_only=True, gc=False):
@@ -122,6 +125,34 @@ class Records(Sequence[Record]):
             **{name: value[at] if type(value) is list else value for name, value in self.columns.items()}
         )
 
+    def some(self, indices: Sequence[int]) -> Records:
+        """Return some of them, in this order."""
+        columns = {
+            name: [value[index] for index in indices] if type(value) is list else value
+            for name, value in self.columns.items()
+        }
+        return Records(len(indices), columns)
+
+    def pack(self) -> bytes:
+        """Return the columns as bytes, for `unpack`.
+
+        Raises:
+            ValueError: A value cannot be stored: half a character.
+            OverflowError: A value cannot be stored: too large an integer.
+        """
+        lists: dict[str, Any] = {}
+        ones: dict[str, Any] = {}
+        for name, value in self.columns.items():
+            (lists if type(value) is list else ones)[name] = value
+        return _encode((lists, ones))
+
+    @classmethod
+    def unpack(cls, packed: bytes | memoryview, length: int) -> Records:
+        """Return so many records by what `pack` made of them."""
+        lists, ones = _decoder().decode(packed)
+        columns = [*structs.asdict(lists).items(), *structs.asdict(ones).items()]
+        return cls(length, {name: value for name, value in columns if value is not UNSET})
+
     def rows(self) -> list[Any]:
         """Return structs that are encoded as Records are, and are good for nothing else.
 
@@ -137,6 +168,16 @@ class Records(Sequence[Record]):
             else:
                 values.append(repeat(_encoded(names, *[columns[name] for name in names]), self._length))
         return list(map(kind, *values))
+
+
+@cache
+def _decoder() -> msgspec.msgpack.Decoder[Any]:
+    """Return what decodes packed columns: those that are lists, then those that are one value for all."""
+    kinds: dict[str, Any] = {field.name: field.type for field in structs.fields(Record)}
+    lists = [(name, list[kind] | UnsetType, UNSET) for name, kind in kinds.items()]  # type: ignore[valid-type]
+    ones = [(name, kind | UnsetType, UNSET) for name, kind in kinds.items()]
+    both: Any = (msgspec.defstruct("Lists", lists, gc=False), msgspec.defstruct("Ones", ones, gc=False))
+    return msgspec.msgpack.Decoder(tuple[both])
 
 
 @lru_cache(maxsize=64)

@@ -12,11 +12,13 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 
 import anyio
+from msgspec import structs
 
 from harvester.errors import AccessError, ProviderError
 from harvester.fetch import Account, described
 from harvester.journal import Job, KeptAnswer, Store, StoredWindow
 from harvester.model import Gap, Response
+from harvester.providers.reading import note
 
 from .dossier import Dossier, RecordingTask
 from .enrich import Enricher
@@ -239,7 +241,16 @@ class Lane:
         return None if self.outcome is not None else self.enricher.next_recording()
 
     def _errand(self, opened: OpenWindow, ask: Ask) -> Errand:
-        return Errand(self.account.provider.list_request(*opened.asked(ask)), opened, ask)
+        request = self.account.provider.list_request(*opened.asked(ask))
+        if not (ask.is_probe or self.enricher.is_needed):
+            # Rows that need no more than their list can be made where the answer arrives.
+            agent_id = opened.stored.window.agent_id
+            request = structs.replace(
+                request,
+                read_by=self._shaper.read_by,
+                note=note(agent_id, self._roster.names.get(agent_id or "")),
+            )
+        return Errand(request, opened, ask)
 
     def _largest(self) -> OpenWindow | None:
         """Return the window with the most left to ask, so that all finish together."""
@@ -324,7 +335,8 @@ class Lane:
     async def _receive_page(self, errand: Errand, opened: OpenWindow, response: Response) -> None:
         assert errand.ask is not None
         if opened.stored.id in self._open:
-            self._count(await opened.receive(errand.ask, response.body, response.received_at))
+            ask, body = errand.ask, response.body
+            self._count(await opened.receive(ask, body, response.received_at, reading=response.reading))
             await self._end_if_done(opened)
 
     async def replay(self, replay: Replay) -> None:

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import cached_property
 from itertools import groupby
 from typing import Any
 
 import msgspec
 
+from harvester.block import Row
 from harvester.errors import MalformedError
 from harvester.journal import DATELESS, NAMELESS, KeptRecording
-from harvester.model import Listing, NativeRows, Origin, Problem, Quarantined, Shape
+from harvester.model import Lines, Listing, NativeRows, Origin, Problem, Quarantined, ReadBy, Shape
 from harvester.providers.base import Provider
+from harvester.providers.reading import Form, Options, read_by, take
 from harvester.providers.records import to_records
 from harvester.providers.rows import Sound
 from harvester.record import Record, Records, utc
 
 from .ids import hour_of
+
+Rows = Sequence[Record] | NativeRows | Lines
+"""New rows of a page in the shape of the output."""
 
 
 class Page(msgspec.Struct):
@@ -26,22 +32,43 @@ class Page(msgspec.Struct):
 
     `calls` are their structs, None where a row is no call; `ids` theirs, or a hash of the bytes of a row that is no
     call; `moments` in UTC; `hours` what their ids are kept by; `problems` what does not fit; `span` the first
-    and the last moment where every row has one, None where that was not looked at.
+    and the last moment where every row has one, None where that was not looked at. `agents` are those that the rows
+    name and `made` the rows in the output's shape, where they are at hand.
     """
 
     listing: Listing
-    calls: list[Any]
+    calls: Sequence[Any]
     ids: list[str]
     moments: list[datetime | None]
     hours: list[int]
     problems: list[Problem]
     span: tuple[datetime, datetime] | None = None
+    agents: list[str | None] | None = None
+    made: Lines | Records | None = None
+
+
+class _Later(Sequence[Any]):
+    """The structs of rows that were read elsewhere, decoded only where somebody looks at one after all."""
+
+    def __init__(self, decode: Callable[[], Sequence[Any]], count: int) -> None:
+        self._decode = decode
+        self._count = count
+
+    @cached_property
+    def _calls(self) -> Sequence[Any]:
+        return self._decode()
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._calls[index]
 
 
 class Detail(msgspec.Struct):
     """The answer to "get call", read: its JSON, its struct, and what of it does not fit."""
 
-    raw: msgspec.Raw
+    raw: Row
     call: Any
     problems: list[Problem]
     fetched_at: datetime
@@ -63,9 +90,19 @@ class Shaper:
         shape: What the rows become.
         run_id: The run they are fetched in.
         keep_raw: Whether unified rows carry the provider's JSON.
+        lines: Rows may be given as lines of the output, already encoded.
     """
 
-    def __init__(self, source: str, provider: Provider, *, shape: Shape, run_id: str, keep_raw: bool) -> None:
+    def __init__(
+        self,
+        source: str,
+        provider: Provider,
+        *,
+        shape: Shape,
+        run_id: str,
+        keep_raw: bool,
+        lines: bool = False,
+    ) -> None:
         self._source = source
         self._provider = provider
         self._name = provider.capabilities.name
@@ -74,17 +111,40 @@ class Shaper:
         self._detail_wire = provider.key_type if self._is_native else provider.detail_type
         self._run_id = run_id
         self._keep_raw = keep_raw
+        self._lines = lines
+        form: Form = "keys" if self._is_native else "lines" if lines else "columns"
+        self.read_by: ReadBy = read_by(Options(self._name, source, run_id, form, keep_raw))
+        """What may read list answers where they arrive, for `read`."""
 
-    def read(self, body: bytes, *, keys_only: bool = False) -> Page:
+    def read(self, body: bytes, *, keys_only: bool = False, reading: bytes = b"") -> Page:
         """Read a list answer.
+
+        Args:
+            body: The answer.
+            keys_only: Its rows are not to be written.
+            reading: What `read_by` made of it, if it did.
 
         Raises:
             MalformedError: It is not what the documents say.
         """
+        if reading:
+            return self._taken(body, reading)
         provider = self._provider
         listing = provider.read_listing(body)
         calls, problems = provider.decode(body, listing, provider.key_type if keys_only else self._wire)
         return _read(listing, calls, problems)
+
+    def _taken(self, body: bytes, reading: bytes) -> Page:
+        """Return an answer as it was read where it arrived."""
+        found = take(body, reading)
+
+        def decode() -> Sequence[Any]:
+            return self._provider.decode(body, self._provider.read_listing(body), self._wire)[0]
+
+        page = _sound(found.listing, _Later(decode, len(found.ids)), found.ids, found.moments)
+        page.agents = found.agents
+        page.made = found.made
+        return page
 
     def read_detail(self, body: bytes, call_id: str, fetched_at: datetime) -> Detail:
         """Read the answer to "get call".
@@ -114,6 +174,8 @@ class Shaper:
 
     def agents(self, page: Page) -> list[str | None]:
         """Return the agents that the rows of a page name."""
+        if page.agents is not None:
+            return page.agents
         agent_of = self._provider.agent_of
         return [None if call is None else agent_of(call) for call in page.calls]
 
@@ -126,7 +188,7 @@ class Shaper:
         agent_name: str | None,
         fetched_at: datetime,
         extras: Mapping[int, Extra] | None = None,
-    ) -> list[Sequence[Record] | NativeRows]:
+    ) -> list[Rows]:
         """Return the new rows in the shape of the output; those that are no calls are left out.
 
         Args:
@@ -141,14 +203,21 @@ class Shaper:
             return self._rows_with(
                 page, new, extras, agent_id=agent_id, agent_name=agent_name, fetched_at=fetched_at
             )
-        rows, calls = page.listing.rows, page.calls
-        if len(new) < len(rows) or page.problems:
-            new = [i for i in new if calls[i] is not None]
-            rows, calls = [rows[i] for i in new], [calls[i] for i in new]
-        if not rows:
+        rows: Sequence[Row] = page.listing.rows
+        is_whole = len(new) == len(rows) and not page.problems
+        if page.problems:
+            new = [i for i in new if page.calls[i] is not None]
+        if not new:
             return []
+        if page.made is not None:
+            return [page.made if is_whole else page.made.some(new)]
+        if not is_whole:
+            every = list(rows)
+            rows = [every[i] for i in new]
         if self._is_native:
-            return self._native(rows, calls, agent_id)
+            named = [] if agent_id is None else [agent is not None for agent in self.agents(page)]
+            return self._native(rows, named if is_whole or not named else [named[i] for i in new], agent_id)
+        calls = page.calls if is_whole else [page.calls[i] for i in new]
         origin = Origin(self._source, self._name, self._run_id, fetched_at, agent_id, agent_name)
         raw = self._texts(rows)
         return [to_records(self._provider, calls, origin, raw=raw)]
@@ -162,7 +231,7 @@ class Shaper:
         agent_id: str | None,
         agent_name: str | None,
         fetched_at: datetime,
-    ) -> list[Sequence[Record] | NativeRows]:
+    ) -> list[Rows]:
         """Return rows of which some have a detail, which stands for the list's, or a recording."""
         found = [(page.listing.rows[i], page.calls[i], extras.get(i, _NONE)) for i in new]
         found = [one for one in found if one[1] is not None]
@@ -170,14 +239,17 @@ class Shaper:
             return []
         if self._is_native:
             rows = [extra.detail.raw if extra.detail else row for row, _, extra in found]
-            calls = [extra.detail.call if extra.detail else call for _, call, extra in found]
+            agent_of = self._provider.agent_of
+            named = [
+                agent_of(extra.detail.call if extra.detail else call) is not None for _, call, extra in found
+            ]
             paths = [extra.recording.path if extra.recording else None for *_, extra in found]
-            return self._native(rows, calls, agent_id, paths if any(paths) else None)
+            return self._native(rows, named, agent_id, paths if any(paths) else None)
         origin = Origin(self._source, self._name, self._run_id, fetched_at, agent_id, agent_name)
         runs = groupby(found, key=lambda one: one[2].detail is not None)
         return [self._records(list(run), origin) for _, run in runs]
 
-    def _records(self, found: Sequence[tuple[msgspec.Raw, Any, Extra]], origin: Origin) -> Records:
+    def _records(self, found: Sequence[tuple[Row, Any, Extra]], origin: Origin) -> Records:
         """Return rows of which all or none have a detail."""
         rows, recordings = [row for row, *_ in found], [extra.recording for *_, extra in found]
         columns: dict[str, Any] = {
@@ -195,24 +267,22 @@ class Shaper:
             columns["fetched_at"] = [detail.fetched_at for detail in details]
         return to_records(self._provider, calls, origin, **columns)
 
-    def _texts(self, rows: Sequence[msgspec.Raw]) -> list[str] | None:
+    def _texts(self, rows: Sequence[Row]) -> list[str] | None:
         return [str(row, "utf-8") for row in rows] if self._keep_raw else None
 
     def _native(
         self,
-        rows: list[msgspec.Raw],
-        calls: list[Any],
+        rows: Sequence[Row],
+        named: Sequence[bool],
         agent_id: str | None,
         paths: list[str | None] | None = None,
-    ) -> list[Sequence[Record] | NativeRows]:
+    ) -> list[Rows]:
         """Rows that name no agent get the one of the address; rows of a walk of the account cannot."""
         if agent_id is None:
             return [NativeRows(rows, None, paths)]
-        agent_of = self._provider.agent_of
-        named = [agent_of(call) is not None for call in calls]
         if all(named) or not any(named):
             return [NativeRows(rows, None if named[0] else agent_id, paths)]
-        parts: list[Sequence[Record] | NativeRows] = []
+        parts: list[Rows] = []
         for is_named in (False, True):
             some = [i for i, has in enumerate(named) if has == is_named]
             some_paths = None if paths is None else [paths[i] for i in some]
@@ -263,15 +333,19 @@ class Shaper:
 _NONE = Extra()
 
 
+def _sound(listing: Listing, calls: Sequence[Any], ids: list[str], moments: list[datetime]) -> Page:
+    """Return a page of which every row has an id and a moment in UTC."""
+    first, last = min(moments), max(moments)
+    if (hour := hour_of(first)) == hour_of(last):
+        hours = [hour] * len(ids)
+    else:
+        hours = [at.toordinal() * 24 + at.hour for at in moments]  # as `hour_of` has it, a hundred times
+    return Page(listing, calls, ids, list(moments), hours, [], (first, last))
+
+
 def _read(listing: Listing, calls: list[Any], problems: list[Problem]) -> Page:
     if isinstance(calls, Sound) and calls:  # the way of all ordinary pages
-        moments = calls.moments
-        first, last = min(moments), max(moments)
-        if (hour := hour_of(first)) == hour_of(last):
-            hours = [hour] * len(calls)
-        else:
-            hours = [at.toordinal() * 24 + at.hour for at in moments]  # as `hour_of` has it, a hundred times
-        return Page(listing, calls, calls.ids, list(moments), hours, problems, (first, last))
+        return _sound(listing, calls, calls.ids, calls.moments)
     ids: list[str] = []
     some: list[datetime | None] = []
     hours = []

@@ -188,7 +188,13 @@ class OpenWindow:
         self._journaled.clear()
 
     async def receive(
-        self, ask: Ask, body: bytes, received_at: datetime, *, kept: Digest | None = None
+        self,
+        ask: Ask,
+        body: bytes,
+        received_at: datetime,
+        *,
+        kept: Digest | None = None,
+        reading: bytes = b"",
     ) -> int:
         """Take an answer; its new rows are handed over. Return how many calls that were.
 
@@ -197,11 +203,12 @@ class OpenWindow:
             body: The answer.
             received_at: When it came.
             kept: What the journal has of it already.
+            reading: What the request's `read_by` made of it, if it did.
 
         Raises:
             MalformedError: It is not what the documents say; nothing was taken.
         """
-        page = self._place.shaper.read(body, keys_only=ask.is_probe)
+        page = self._place.shaper.read(body, keys_only=ask.is_probe, reading=reading)
         new, sifted = ([], Sifted()) if ask.is_probe else await self._sift(ask, page)
         if self._unwritten or (kept is not None and kept.brought is not None):
             new = self._brought(page, new, kept)

@@ -20,10 +20,10 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 from harvester.errors import OutputError
 from harvester.journal import AnswerKey, Commit, Journal, NewAnswer, Store, StoredWindow
 from harvester.journal.extras import entered_recordings, forget_recording, published_recordings
-from harvester.model import NativeRows, Quarantined, Segment
+from harvester.model import Lines, NativeRows, Quarantined, Segment
 from harvester.record import Record
 from harvester.sinks.audio import Recording
-from harvester.sinks.base import Sink, SinkFactory
+from harvester.sinks.base import LineSink, Sink, SinkFactory
 from harvester.sinks.files import ASIDE, publish, translated
 from harvester.sinks.partial import notes_in
 
@@ -45,7 +45,7 @@ class Batch(msgspec.Struct):
 
     desk: Desk
     key: AnswerKey
-    rows: Sequence[Sequence[Record] | NativeRows]
+    rows: Sequence[Sequence[Record] | NativeRows | Lines]
     quarantined: Sequence[Quarantined]
     dateless: Sequence[str] = ()
     details: Sequence[str] = ()
@@ -89,6 +89,7 @@ class Desk:
         self.job_id = job_id
         self.is_aside = is_aside
         self.calls: Sink = open_sink(source, "calls")
+        self.lines: LineSink | None = self.calls if isinstance(self.calls, LineSink) else None
         self.quarantine: Sink = open_sink(source, "quarantine")
         self.counted_bytes: int = 0
         self.answers: list[AnswerKey] = []
@@ -156,7 +157,11 @@ class Writer:
 
     async def _write(self, desk: Desk, batch: Batch) -> None:
         for rows in batch.rows:
-            await desk.calls.write(rows)
+            if isinstance(rows, Lines):
+                assert desk.lines is not None
+                await desk.lines.write_lines(rows)
+            else:
+                await desk.calls.write(rows)
         if batch.quarantined:
             await desk.quarantine.write(batch.quarantined)
         self._count(desk)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import types
 import typing
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache, lru_cache
@@ -16,8 +17,9 @@ from operator import attrgetter
 from typing import Any, cast
 
 import msgspec
-from msgspec import UNSET, Raw
+from msgspec import UNSET
 
+from harvester.block import Row
 from harvester.model import Problem
 from harvester.record import utc
 
@@ -54,7 +56,7 @@ def _read_in_part(kind: type[Transcript], value: Any) -> Transcript:
 
 
 def decode_rows(
-    body: bytes, rows: list[Raw], wire: Any, rows_key: str = "data"
+    body: bytes, rows: Sequence[Row], wire: Any, rows_key: str = "data"
 ) -> tuple[list[Any], list[Problem]]:
     """Decode a page's rows to `wire`, one struct or None a row, in their order.
 
@@ -142,7 +144,7 @@ def moments(values: list[datetime | None]) -> list[datetime | None]:
     return [moment(value) for value in values]
 
 
-def _decode_each(rows: list[Raw], wire: Any) -> tuple[list[Any], list[Problem]]:
+def _decode_each(rows: Sequence[Row], wire: Any) -> tuple[list[Any], list[Problem]]:
     calls: list[Any] = []
     problems: list[Problem] = []
     for index, row in enumerate(rows):

@@ -7,9 +7,9 @@ durable but not visible, `publish` makes it visible and is safe to repeat.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from harvester.model import NativeRows, Quarantined, Segment, SegmentKind
+from harvester.model import Lines, NativeRows, Quarantined, Segment, SegmentKind
 from harvester.record import Record
 
 Rows = Sequence[Record] | Sequence[Quarantined] | NativeRows
@@ -59,6 +59,15 @@ class Sink(Protocol):
 
     async def aclose(self) -> None:
         """Discard what was not sealed."""
+        ...
+
+
+@runtime_checkable
+class LineSink(Sink, Protocol):
+    """A sink whose segments are lines, and that takes them already made."""
+
+    async def write_lines(self, lines: Lines) -> None:
+        """Append lines to the open segment; see `Sink.write`."""
         ...
 
 

@@ -21,6 +21,7 @@ import pyarrow as pa
 from msgspec import Meta
 from msgspec.structs import astuple
 
+from harvester.block import Row
 from harvester.model import NativeRows
 
 from .columns import NO_JSON, Jsons, Kind, Piece, Plain, Texts, array_of
@@ -135,7 +136,7 @@ class NativeColumns:
             self._strangers = {}
             self._make_decoders()
 
-    def _decode(self, rows: Sequence[msgspec.Raw], text: bytes) -> tuple[list[Any], dict[int, str]]:
+    def _decode(self, rows: Sequence[Row], text: bytes) -> tuple[list[Any], dict[int, str]]:
         """Return a struct a row, and by its index the `extra` of each row that went the slow way.
 
         Args:
@@ -210,7 +211,7 @@ def _blocks(pages: Sequence[NativeRows]) -> Iterator[list[NativeRows]]:
         yield block
 
 
-def _array(rows: Sequence[msgspec.Raw]) -> bytes:
+def _array(rows: Sequence[Row]) -> bytes:
     """Return one or more rows as a JSON array, each copied once."""
     parts: list[Any] = list(rows)
     parts[0] = b"[" + bytes(parts[0])

@@ -18,7 +18,8 @@ from typing import Any, Literal, Protocol
 import msgspec
 import zstandard
 
-from harvester.model import NativeRows, Segment, SegmentKind
+from harvester.block import Block
+from harvester.model import Lines, NativeRows, Segment, SegmentKind
 from harvester.record import Records
 
 from .base import Rows
@@ -139,7 +140,7 @@ class NdjsonSink:
 
     def _start(self) -> None:
         self._rows = 0
-        self._waiting: list[bytes] = []
+        self._waiting: list[bytes | bytearray] = []
         self._waiting_bytes = 0
         self._bytes_under_way = 0
         self._aside = Aside(self._root, f"{self._source}-{self._kind}")
@@ -164,11 +165,23 @@ class NdjsonSink:
         """
         self._steps.check()
         if isinstance(rows, NativeRows):
-            count, lines = len(rows.rows), native_lines(rows)
+            count, text = len(rows.rows), native_lines(rows)
         else:
-            count, lines = len(rows), _lines(rows.rows() if isinstance(rows, Records) else rows)
-        self._waiting.append(lines)
-        self._waiting_bytes += len(lines)
+            count, text = len(rows), _lines(rows.rows() if isinstance(rows, Records) else rows)
+        await self._take(text, count)
+
+    async def write_lines(self, lines: Lines) -> None:
+        """Append lines that are made.
+
+        Raises:
+            OutputError: The file cannot be written; the open segment is lost.
+        """
+        self._steps.check()
+        await self._take(lines.text, lines.count)
+
+    async def _take(self, text: bytes | bytearray, count: int) -> None:
+        self._waiting.append(text)
+        self._waiting_bytes += len(text)
         self._rows += count
         is_due = self._waiting_bytes >= FLUSH_BYTES and not self._steps.is_busy
         if is_due or self._waiting_bytes >= MOST_BYTES:
@@ -201,13 +214,13 @@ class NdjsonSink:
     def _under_way(self) -> int:
         return self._bytes_under_way if self._steps.is_busy else 0
 
-    def _hand_over(self) -> list[bytes]:
+    def _hand_over(self) -> list[bytes | bytearray]:
         """Return the waiting lines, for a step that begins now."""
         lines, self._waiting = self._waiting, []
         self._bytes_under_way, self._waiting_bytes = self._waiting_bytes, 0
         return lines
 
-    def _append(self, lines: Sequence[bytes]) -> None:
+    def _append(self, lines: Sequence[bytes | bytearray]) -> None:
         if self._file is None:
             self._file = _LineFile(self._aside, self._compression)
         for some in _in_pieces(lines):
@@ -215,7 +228,7 @@ class NdjsonSink:
             with memoryview(_joined(some, size)) as joined:
                 self._file.append(joined[:size])
 
-    def _seal(self, name: str, lines: Sequence[bytes]) -> Segment:
+    def _seal(self, name: str, lines: Sequence[bytes | bytearray]) -> Segment:
         self._append(lines)
         assert self._file is not None
         sha256 = self._file.end()
@@ -234,7 +247,7 @@ class NdjsonSink:
         return self.buffered_bytes + (self._file.size if self._file else 0)
 
 
-def _in_pieces(lines: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+def _in_pieces(lines: Sequence[bytes | bytearray]) -> Iterator[Sequence[bytes | bytearray]]:
     """Cut lines where they make up what is written at once."""
     first = size = 0
     for index, line in enumerate(lines):
@@ -246,7 +259,7 @@ def _in_pieces(lines: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
         yield lines[first:]
 
 
-def _joined(lines: Sequence[bytes], size: int) -> bytearray:
+def _joined(lines: Sequence[bytes | bytearray], size: int) -> bytearray:
     """Return lines one after another, in a buffer that belongs to the thread and may be longer than they are.
 
     Fresh memory would cost more than the copy: the system clears it page by page.
@@ -275,7 +288,7 @@ def _one_line(row: Any, index: int) -> bytes:
         raise ValueError(f"row {index} cannot be written: {error}", index) from error
 
 
-def native_lines(page: NativeRows) -> bytes:
+def native_lines(page: NativeRows) -> bytes | bytearray:
     """Return a page's rows as lines, byte for byte but for line breaks between tokens.
 
     With an `agent_id` each object ends with the member `_agent_id`, one with a recording with `_recording_path`.
@@ -285,6 +298,8 @@ def native_lines(page: NativeRows) -> bytes:
     """
     if page.recording_paths is not None:
         return b"".join(_with_paths(page))
+    if isinstance(page.rows, Block) and page.rows.is_flat and page.agent_id is None:
+        return page.rows.lines()
     text = b"".join(page.rows)
     is_plain = b"\n" not in text and b"\r" not in text
     if page.agent_id is None:

@@ -1,6 +1,7 @@
 """What a ProcessTransport and its child say to each other, and how that is cut out of a stream of bytes.
 
-A frame is the sizes of its two parts, a message, and a body as it is. It knows no HTTP, no process and no aiohttp.
+A frame is the sizes of its parts, a message, and bytes as they are: a body, and what was read of it. It knows no HTTP,
+no process and no aiohttp.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ TOGETHER = 8
 """So many pieces are written at once, or what one turn of the loop brings. A write for each costs both processes a
 few µs more a request; all of a turn in one make them work by turns: 1.5 times as long, with 80 µs of work a page."""
 
-_SIZES = struct.Struct("=IQ")
+_SIZES = struct.Struct("=IQQ")
 _ENCODER = msgspec.msgpack.Encoder()
 
 
@@ -45,13 +46,15 @@ class Place(msgspec.Struct, frozen=True, array_like=True, tag=1):
 
 
 class Ask(msgspec.Struct, frozen=True, array_like=True, tag=2):
-    """A request to a place; its number is the answer's."""
+    """A request to a place; its number is the answer's. A `reader` may read that, told `note`."""
 
     number: int
     place: int
     method: str
     path: str
     query: tuple[tuple[str, str], ...]
+    reader: int | None = None
+    note: bytes = b""
 
     def __repr__(self) -> str:
         return f"Ask({self.number}, ***)"
@@ -64,7 +67,7 @@ class Drop(msgspec.Struct, frozen=True, array_like=True, tag=3):
 
 
 class Answer(msgspec.Struct, frozen=True, array_like=True, tag=4):
-    """A complete response; the frame's body is its body.
+    """A complete response; the frame's body is its body, and the last part what a reader made of that.
 
     `odd_headers` takes the place of `headers` where one of them is no UTF-8, which msgpack's strings are.
     """
@@ -90,7 +93,15 @@ class Ready(msgspec.Struct, frozen=True, array_like=True, tag=6):
     """The child has imported all it needs and serves; its first message."""
 
 
-ToChild = Limits | Place | Ask | Drop
+class Reader(msgspec.Struct, frozen=True, array_like=True, tag=7):
+    """A `ReadBy`, sent once, before the first request whose answer it may read."""
+
+    number: int
+    function: str
+    options: bytes
+
+
+ToChild = Limits | Place | Ask | Drop | Reader
 FromChild = Answer | Failure | Ready
 
 
@@ -100,13 +111,14 @@ class Frames(asyncio.BufferedProtocol):
     The loop reads straight into the buffer that frames are cut from, so that a body is copied once.
 
     Args:
-        receive: Called with each frame: its message, to be decoded at once for it is overwritten, and its body.
+        receive: Called with each frame: its message, to be decoded at once for it is overwritten, its body, and what
+            was read of that.
         end: Called once the channel is closed, whoever closed it.
         size: Bytes of the buffer; it grows for a frame that needs more.
     """
 
     def __init__(
-        self, receive: Callable[[memoryview, bytes], None], end: Callable[[], None], *, size: int
+        self, receive: Callable[[memoryview, bytes, bytes], None], end: Callable[[], None], *, size: int
     ) -> None:
         self._receive = receive
         self._end = end
@@ -141,18 +153,21 @@ class Frames(asyncio.BufferedProtocol):
         buffer, at, until = self._buffer, self._from, self._until
         needed = _SIZES.size
         while until - at >= _SIZES.size:
-            message_size, body_size = _SIZES.unpack_from(buffer, at)
+            message_size, body_size, reading_size = _SIZES.unpack_from(buffer, at)
             message_at = at + _SIZES.size
             body_at = message_at + message_size
-            end = body_at + body_size
+            body_end = body_at + body_size
+            end = body_end + reading_size
             if end > until:
                 needed = end - at
                 break
-            self._receive(buffer[message_at:body_at], bytes(buffer[body_at:end]))
+            self._receive(
+                buffer[message_at:body_at], bytes(buffer[body_at:body_end]), bytes(buffer[body_end:end])
+            )
             at = end
         self._make_room(at, needed)
 
-    def write(self, message: ToChild | FromChild, body: bytes = b"") -> None:
+    def write(self, message: ToChild | FromChild, body: bytes = b"", reading: bytes = b"") -> None:
         """Write a frame, together with others of this turn of the loop; nothing where the channel is closed.
 
         Nothing waits for the other side to read: what is unread is bounded by the requests under way, for their
@@ -164,9 +179,8 @@ class Frames(asyncio.BufferedProtocol):
         encoded = _ENCODER.encode(message)
         if not self._unsent:
             asyncio.get_running_loop().call_soon(self._flush)
-        self._unsent.append(_SIZES.pack(len(encoded), len(body)) + encoded)
-        if body:
-            self._unsent.append(body)
+        self._unsent.append(_SIZES.pack(len(encoded), len(body), len(reading)) + encoded)
+        self._unsent += [part for part in (body, reading) if part]
         if len(self._unsent) >= TOGETHER:
             self._flush()
 

@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from harvester.errors import MalformedError, ProviderError, RejectedError, TransportError
-from harvester.model import Request, Response
+from harvester.model import ReadBy, Request, Response
 
 from .base import Link, Stream, Target
 from .child import Begun, can_begin
-from .frames import Ask, Drop, Failure, Frames, FromChild, Limits, Place, Ready
+from .frames import Ask, Drop, Failure, Frames, FromChild, Limits, Place, Reader, Ready
 
 if TYPE_CHECKING:
     from .aiohttp import AiohttpTransport
@@ -205,6 +205,7 @@ class _Child:
         self._decoder = msgspec.msgpack.Decoder(FromChild)
         self._opening: asyncio.Task[None] | None = None
         self._places: dict[object, int] = {}
+        self._readers: dict[ReadBy, int] = {}
         self._waiting: dict[int, asyncio.Future[Response | Exception]] = {}
         self._number = 0
         self._served = asyncio.Event()
@@ -242,8 +243,9 @@ class _Child:
             raise _ended()
         self._number = number = self._number + 1
         try:
-            place = self._place(target)
-            self._frames.write(Ask(number, place, request.method, request.path, request.query))
+            place, reader = self._place(target), self._reader(request.read_by)
+            ask = Ask(number, place, request.method, request.path, request.query, reader, request.note)
+            self._frames.write(ask)
         except UnicodeEncodeError:
             raise RejectedError("not an address that can be asked; check base_url") from None
         future: asyncio.Future[Response | Exception] = asyncio.get_running_loop().create_future()
@@ -275,7 +277,17 @@ class _Child:
             self._places[key] = place
         return place
 
-    def _receive(self, encoded: memoryview, body: bytes) -> None:
+    def _reader(self, read_by: ReadBy | None) -> int | None:
+        """Return the number of what may read an answer, which the child is told of the first time."""
+        if read_by is None:
+            return None
+        number = self._readers.get(read_by)
+        if number is None:
+            number = self._readers[read_by] = len(self._readers)
+            self._frames.write(Reader(number, read_by.function, read_by.options))
+        return number
+
+    def _receive(self, encoded: memoryview, body: bytes, reading: bytes) -> None:
         message = self._decoder.decode(encoded)
         if isinstance(message, Ready):
             self._served.set()
@@ -289,7 +301,9 @@ class _Child:
             return
         pairs = message.headers or [(_text(name), _text(value)) for name, value in message.odd_headers]
         future.set_result(
-            Response(message.status, self._headers(pairs), body, message.received_at, message.elapsed_s)
+            Response(
+                message.status, self._headers(pairs), body, message.received_at, message.elapsed_s, reading
+            )
         )
 
     def _end(self) -> None:

@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import importlib
 import logging
 import os
 import socket
 import sys
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime
+from functools import cached_property
 
 import msgspec
 
@@ -22,10 +26,13 @@ from harvester.errors import ProviderError
 from harvester.model import Request, Response
 
 from .aiohttp import AiohttpTransport
-from .frames import Answer, Ask, Drop, Failure, Frames, Limits, Place, Ready, ToChild
+from .frames import Answer, Ask, Drop, Failure, Frames, Limits, Place, Reader, Ready, ToChild
 
 _BUFFER_BYTES = 16 * 1024
 _LEAVE_S = 1.0
+_GOOD = 200
+_READ_BYTES = 8 * 1024 * 1024
+"""The largest body that is read here: others' answers wait meanwhile."""
 
 
 class Worker:
@@ -36,6 +43,7 @@ class Worker:
         self._decoder = msgspec.msgpack.Decoder(ToChild)
         self._transport = AiohttpTransport()
         self._places: dict[int, Place] = {}
+        self._readers: dict[int, _Reading] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._ended = asyncio.Event()
 
@@ -58,7 +66,7 @@ class Worker:
     def _end(self) -> None:
         self._ended.set()
 
-    def _receive(self, encoded: memoryview, _body: bytes) -> None:
+    def _receive(self, encoded: memoryview, _body: bytes, _reading: bytes) -> None:
         message = self._decoder.decode(encoded)
         if isinstance(message, Ask):
             self._tasks[message.number] = asyncio.create_task(self._answer(message))
@@ -68,13 +76,15 @@ class Worker:
                 task.cancel()
         elif isinstance(message, Place):
             self._places[message.number] = message
+        elif isinstance(message, Reader):
+            self._readers[message.number] = _Reading(message)
         else:
             self._transport = _open(message)
 
     async def _answer(self, ask: Ask) -> None:
         request = Request("", ask.path, ask.query, ask.method)
         try:
-            self._give(ask.number, await self._transport.send(self._places[ask.place], request))
+            self._give(ask, await self._transport.send(self._places[ask.place], request))
         except ProviderError as error:
             self._frames.write(Failure(ask.number, type(error).__name__, error.message, error.status))
         except Exception as error:  # noqa: BLE001 - a mistake of ours: who asked must not wait for ever
@@ -82,15 +92,41 @@ class Worker:
         finally:
             self._tasks.pop(ask.number, None)
 
-    def _give(self, number: int, response: Response) -> None:
+    def _give(self, ask: Ask, response: Response) -> None:
         # Names are of a class of their own, which msgpack does not know.
         headers = [(str(name), value) for name, value in response.headers.items()]
-        answer = Answer(number, response.status, headers, response.received_at, response.elapsed_s)
+        answer = Answer(ask.number, response.status, headers, response.received_at, response.elapsed_s)
+        reading = b""
+        if ask.reader is not None and response.status == _GOOD and len(response.body) <= _READ_BYTES:
+            reading = self._readers[ask.reader].read(response, ask.note)
         try:
-            self._frames.write(answer, response.body)
+            self._frames.write(answer, response.body, reading)
         except UnicodeEncodeError:
             odd = [(_bytes(name), _bytes(value)) for name, value in headers]
-            self._frames.write(msgspec.structs.replace(answer, headers=[], odd_headers=odd), response.body)
+            odd_answer = msgspec.structs.replace(answer, headers=[], odd_headers=odd)
+            self._frames.write(odd_answer, response.body, reading)
+
+
+class _Reading:
+    """What reads answers here, so that whoever asked need not; imported when the first is here."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    def read(self, response: Response, note: bytes) -> bytes:
+        """Return what is made of an answer, nothing where that fails: it is read again, and the failure told, there."""
+        try:
+            return self._function(response.body, response.received_at, note)
+        except Exception:  # noqa: BLE001 - whatever it is, it is met again where it can be said
+            return b""
+
+    @cached_property
+    def _function(self) -> Callable[[bytes, datetime, bytes], bytes]:
+        module, _, name = self._reader.function.partition(":")
+        function: Callable[[bytes, datetime, bytes], bytes] = getattr(importlib.import_module(module), name)(
+            self._reader.options
+        )
+        return function
 
 
 def _open(limits: Limits) -> AiohttpTransport:

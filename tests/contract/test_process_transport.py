@@ -18,9 +18,10 @@ from types import MappingProxyType
 import msgspec
 import psutil
 import pytest
+from msgspec import structs
 
 from harvester.errors import MalformedError, RejectedError, TransportError
-from harvester.model import Request
+from harvester.model import ReadBy, Request
 from harvester.transport.aiohttp import AiohttpTransport
 from harvester.transport.base import Link, Opening
 from harvester.transport.child import Begun
@@ -34,6 +35,7 @@ from harvester.transport.frames import (
     FromChild,
     Limits,
     Place,
+    Reader,
     Ready,
 )
 from harvester.transport.process import LEAVE_S, MAX_STARTS, ProcessTransport
@@ -222,7 +224,7 @@ async def test_what_comes_too_late_is_left(transport: ProcessTransport, server: 
         task.cancel()
         if what == "answer":
             for one in (number, number + 1):
-                child._receive(memoryview(msgspec.msgpack.encode(Answer(one, 200, [], NOW, 0.1))), b"")
+                child._receive(memoryview(msgspec.msgpack.encode(Answer(one, 200, [], NOW, 0.1))), b"", b"")
         with pytest.raises(asyncio.CancelledError):
             await task
     assert (await transport.send(at(server), OK)).body == BODY
@@ -444,7 +446,7 @@ async def test_without_a_child_it_asks_itself(
 
 FETCH = """
 import asyncio, sys
-from harvester.model import Request
+from harvester.model import ReadBy, Request
 from harvester.transport.process import ProcessTransport
 class Target:
     base_url, headers = sys.argv[1], {}
@@ -504,8 +506,9 @@ class Parent:
         self.is_served = False
         self.said: list[Answer | Failure] = []
         self.bodies: list[bytes] = []
+        self.readings: list[bytes] = []
 
-    def _receive(self, encoded: memoryview, body: bytes) -> None:
+    def _receive(self, encoded: memoryview, body: bytes, reading: bytes) -> None:
         message = msgspec.msgpack.decode(encoded, type=FromChild)
         if isinstance(message, Ready):
             self.is_served = True
@@ -513,6 +516,7 @@ class Parent:
         assert self.is_served
         self.said.append(message)
         self.bodies.append(body)
+        self.readings.append(reading)
 
     async def hear(self, count: int) -> None:
         await until(lambda: len(self.said) >= count)
@@ -562,6 +566,55 @@ async def test_worker_tells_of_its_own_mistakes(parent: Parent) -> None:
     await parent.hear(1)
     assert isinstance(parent.said[0], Failure)
     assert parent.said[0].message.startswith("KeyError in _answer, line ")
+
+
+READ_TWICE = """
+def open_reader(options):
+    def read(body, received_at, note):
+        assert received_at.tzinfo is not None and note != b"refuse"
+        return b"|".join([options, note, body, body])
+    return read
+"""
+
+
+@pytest.fixture
+def read_by(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ReadBy:
+    """What reads a body twice, in a module that a child finds where this process does."""
+    (tmp_path / "reads_twice.py").write_text(READ_TWICE)
+    monkeypatch.syspath_prepend(tmp_path)
+    return ReadBy("reads_twice:open_reader", b"o")
+
+
+async def test_worker_reads_what_it_is_asked_to(parent: Parent, server: Server, read_by: ReadBy) -> None:
+    """What a reader makes of a body goes along; of a failure, a refusal or for want of a reader, nothing."""
+    parent.frames.write(Place(0, at(server).base_url, {}))
+    parent.frames.write(Reader(3, read_by.function, read_by.options))
+    parent.frames.write(Reader(4, "reads_twice:no_such_function", b""))
+    asked = [
+        ("/ok", 3, b"n"),
+        ("/ok", 3, b"refuse"),
+        ("/ok", None, b""),
+        ("/refused", 3, b"n"),
+        ("/ok", 4, b""),
+    ]
+    for number, (path, reader, note) in enumerate(asked):
+        parent.frames.write(Ask(number, 0, "GET", path, (), reader, note))
+    await parent.hear(5)
+    said = {one.number: at for at, one in enumerate(parent.said)}
+    body = parent.bodies[said[0]]
+    assert body
+    assert parent.readings[said[0]] == b"|".join([b"o", b"n", body, body])
+    assert [parent.readings[said[number]] for number in (1, 2, 3, 4)] == [b""] * 4
+
+
+async def test_answer_is_read_where_it_arrives(
+    transport: ProcessTransport, server: Server, read_by: ReadBy
+) -> None:
+    """The request says by what; the answer has what was made of it, beside all that it is."""
+    for note in (b"1", b"2"):
+        response = await transport.send(at(server), structs.replace(OK, read_by=read_by, note=note))
+        assert response.reading == b"|".join([b"o", note, response.body, response.body])
+    assert (await transport.send(at(server), OK)).reading == b""
 
 
 async def test_worker_drops_what_is_not_wanted(parent: Parent, server: Server) -> None:

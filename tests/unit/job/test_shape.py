@@ -9,7 +9,7 @@ from harvester.errors import MalformedError
 from harvester.job.ids import hour_of
 from harvester.job.shape import Extra, Page, Shaper
 from harvester.journal import DATELESS, NAMELESS, KeptRecording
-from harvester.model import NativeRows, Shape
+from harvester.model import Lines, NativeRows, Shape
 from harvester.providers import get_provider
 from harvester.record import Record
 
@@ -31,7 +31,7 @@ def shaper(shape: Shape = "unified", provider: str = "talkover", *, keep_raw: bo
 
 def rows(one: Shaper, page: Page, agent_id: str | None = "a9") -> list[object]:
     found = one.rows(page, ALL, agent_id=agent_id, agent_name="Named", fetched_at=T0)
-    return [row for part in found for row in ([part] if isinstance(part, NativeRows) else part)]
+    return [row for part in found for row in ([part] if isinstance(part, NativeRows | Lines) else part)]
 
 
 @pytest.mark.parametrize("shape", ["unified", "native"])
@@ -133,7 +133,7 @@ def enriched(shape: Shape, *, keep_raw: bool = True) -> tuple[Shaper, Page, dict
 
 def rows_with(one: Shaper, page: Page, new: range, extras: dict[int, Extra]) -> list[object]:
     found = one.rows(page, new, agent_id="a9", agent_name=None, fetched_at=T0, extras=extras)
-    return [row for part in found for row in ([part] if isinstance(part, NativeRows) else part)]
+    return [row for part in found for row in ([part] if isinstance(part, NativeRows | Lines) else part)]
 
 
 @pytest.mark.parametrize("keep_raw", [True, False])

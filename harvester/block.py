@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Self, overload
 
 import msgspec
@@ -24,13 +24,15 @@ class Block(Sequence[bytes]):
         is_flat: No row holds a line break, which may stand between the tokens of JSON.
     """
 
-    __slots__ = ("_body", "_lengths", "_start", "is_flat")
+    __slots__ = ("_body", "_lengths", "_start", "is_flat", "size")
 
     def __init__(self, body: bytes, start: int, lengths: Sequence[int], *, is_flat: bool) -> None:
         self.is_flat: bool = is_flat
         self._body = body
         self._start = start
         self._lengths = lengths
+        self.size: int = sum(lengths)
+        """Bytes of the rows alone."""
 
     @classmethod
     def find(cls, body: bytes, rows: Sequence[Row]) -> Self | None:
@@ -51,11 +53,6 @@ class Block(Sequence[bytes]):
         return self._body[self._start : self._start + self.size + len(self._lengths) - 1]
 
     @property
-    def size(self) -> int:
-        """Bytes of the rows alone."""
-        return sum(self._lengths)
-
-    @property
     def place(self) -> tuple[int, bytes]:
         """Where the first begins, and all lengths packed: with the answer it is all of `unpack`'s."""
         return self._start, array("I", self._lengths).tobytes()
@@ -65,15 +62,15 @@ class Block(Sequence[bytes]):
         """Return rows by what `place` says of them."""
         return cls(body, start, array("I", lengths), is_flat=is_flat)
 
-    def lines(self) -> bytearray:
-        """Return each row as a line, where all are flat."""
+    def write_lines(self, buffer: bytearray, at: int) -> None:
+        """Write each row as a line into a buffer, where all are flat; that is `size` and a byte a row."""
+        end = at + self.size + len(self._lengths)
         with memoryview(self._body) as body:
-            text = bytearray(body[self._start : self._start + self.size + len(self._lengths)])
-        at = -1
+            buffer[at:end] = body[self._start : self._start + end - at]
+        at -= 1
         for length in self._lengths:
             at += length + 1
-            text[at] = _LINE_BREAK
-        return text
+            buffer[at] = _LINE_BREAK
 
     def texts(self) -> list[str]:
         """Return each row as text.
@@ -110,3 +107,14 @@ class Block(Sequence[bytes]):
         at = range(len(self._lengths))[index]
         start = self._start + sum(self._lengths[:at]) + at
         return self._body[start : start + self._lengths[at]]
+
+
+def size_of(rows: Sequence[Row]) -> int:
+    """Return the bytes of rows alone."""
+    return rows.size if isinstance(rows, Block) else sum(map(len, rows))
+
+
+def array_of(runs: Iterable[Sequence[Row]]) -> bytes:
+    """Return the rows of some answers as one JSON array."""
+    texts = [rows.text if isinstance(rows, Block) else b",".join(rows) for rows in runs if rows]
+    return b"".join([b"[", b",".join(texts), b"]"])

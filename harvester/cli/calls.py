@@ -47,7 +47,7 @@ def line_of(call: Call, shape: ShapeName) -> bytes:
     from harvester.model import NativeRows  # noqa: PLC0415
     from harvester.sinks.ndjson import native_lines  # noqa: PLC0415
 
-    return bytes(native_lines(NativeRows([msgspec.Raw(call.raw)], call.agent_id)))
+    return native_lines(NativeRows([msgspec.Raw(call.raw)], call.agent_id))
 
 
 def indented(line: bytes) -> bytes:

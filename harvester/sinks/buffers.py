@@ -8,6 +8,7 @@ from typing import Protocol, cast
 
 import pyarrow as pa
 
+from harvester.block import size_of
 from harvester.model import NativeRows
 from harvester.record import Record
 
@@ -83,7 +84,7 @@ class NativeBuffer:
         if not isinstance(rows, NativeRows):
             raise TypeError("a native segment takes native rows")
         self._pages.append(rows)
-        return len(rows.rows), sum(map(len, rows.rows))
+        return len(rows.rows), size_of(rows.rows)
 
     def hand_over(self) -> Callable[[], pa.RecordBatch]:
         """Forget the accepted rows; return what makes columns of them."""

@@ -21,7 +21,7 @@ import pyarrow as pa
 from msgspec import Meta
 from msgspec.structs import astuple
 
-from harvester.block import Row
+from harvester.block import array_of as rows_as_array
 from harvester.model import NativeRows
 
 from .columns import NO_JSON, Jsons, Kind, Piece, Plain, Texts, array_of
@@ -91,9 +91,8 @@ class NativeColumns:
     def _read(self, pages: Sequence[NativeRows]) -> list[Piece]:
         """Return pages as a piece for each column of the file."""
         self._learn()
-        rows = list(chain.from_iterable(page.rows for page in pages))
-        text = _array(rows)
-        structs, extras = self._decode(rows, text)
+        text = rows_as_array(page.rows for page in pages)
+        structs, extras = self._decode(pages, text)
         columns: list[Sequence[Any]] = list(zip(*map(astuple, structs), strict=True))
         width = len(self._columns)
         self._gather(columns[width:], extras)
@@ -109,7 +108,7 @@ class NativeColumns:
             del columns[width:]
         columns += [
             paths,
-            [extras.get(index) for index in range(len(rows))] if extras else [None] * len(rows),
+            [extras.get(index) for index in range(len(agents))] if extras else [None] * len(agents),
         ]
         # A control, of which two are marks among texts, can only stand in JSON as an escape.
         kinds = self._kinds if b"\\" in text else self._kinds_without_escapes
@@ -136,20 +135,21 @@ class NativeColumns:
             self._strangers = {}
             self._make_decoders()
 
-    def _decode(self, rows: Sequence[Row], text: bytes) -> tuple[list[Any], dict[int, str]]:
+    def _decode(self, pages: Sequence[NativeRows], text: bytes) -> tuple[list[Any], dict[int, str]]:
         """Return a struct a row, and by its index the `extra` of each row that went the slow way.
 
         Args:
-            rows: Each as it was sent.
-            text: All of them as an array.
+            pages: Their rows, each as it was sent.
+            text: All of these as an array.
         """
         with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             if not text.isascii():
                 text.decode()  # msgspec does not look at the bytes it passes over
             structs = self._all.decode(text)
-            if len(structs) == len(rows):
+            if len(structs) == sum([len(page.rows) for page in pages]):
                 return structs, {}
         extras: dict[int, str] = {}
+        rows = chain.from_iterable(page.rows for page in pages)
         return [self._decode_one(bytes(row), index, extras) for index, row in enumerate(rows)], extras
 
     def _decode_one(self, row: bytes, index: int, extras: dict[int, str]) -> Any:
@@ -209,14 +209,6 @@ def _blocks(pages: Sequence[NativeRows]) -> Iterator[list[NativeRows]]:
             block, count = [], 0
     if count:
         yield block
-
-
-def _array(rows: Sequence[Row]) -> bytes:
-    """Return one or more rows as a JSON array, each copied once."""
-    parts: list[Any] = list(rows)
-    parts[0] = b"[" + bytes(parts[0])
-    parts[-1] = bytes(parts[-1]) + b"]"
-    return b",".join(parts)
 
 
 def _add_agents(agents: Sequence[str | None], extras: dict[int, str]) -> None:

@@ -140,7 +140,7 @@ class NdjsonSink:
 
     def _start(self) -> None:
         self._rows = 0
-        self._waiting: list[bytes | bytearray] = []
+        self._waiting: list[bytes | Block] = []
         self._waiting_bytes = 0
         self._bytes_under_way = 0
         self._aside = Aside(self._root, f"{self._source}-{self._kind}")
@@ -164,11 +164,11 @@ class NdjsonSink:
             OutputError: The file cannot be written; the open segment is lost.
         """
         self._steps.check()
-        if isinstance(rows, NativeRows):
-            count, text = len(rows.rows), native_lines(rows)
-        else:
-            count, text = len(rows), _lines(rows.rows() if isinstance(rows, Records) else rows)
-        await self._take(text, count)
+        if not isinstance(rows, NativeRows):
+            await self._take(_lines(rows.rows() if isinstance(rows, Records) else rows), len(rows))
+            return
+        block = _lines_already(rows)
+        await self._take(native_lines(rows) if block is None else block, len(rows.rows))
 
     async def write_lines(self, lines: Lines) -> None:
         """Append lines that are made.
@@ -179,9 +179,9 @@ class NdjsonSink:
         self._steps.check()
         await self._take(lines.text, lines.count)
 
-    async def _take(self, text: bytes | bytearray, count: int) -> None:
-        self._waiting.append(text)
-        self._waiting_bytes += len(text)
+    async def _take(self, lines: bytes | Block, count: int) -> None:
+        self._waiting.append(lines)
+        self._waiting_bytes += _size(lines)
         self._rows += count
         is_due = self._waiting_bytes >= FLUSH_BYTES and not self._steps.is_busy
         if is_due or self._waiting_bytes >= MOST_BYTES:
@@ -214,21 +214,21 @@ class NdjsonSink:
     def _under_way(self) -> int:
         return self._bytes_under_way if self._steps.is_busy else 0
 
-    def _hand_over(self) -> list[bytes | bytearray]:
+    def _hand_over(self) -> list[bytes | Block]:
         """Return the waiting lines, for a step that begins now."""
         lines, self._waiting = self._waiting, []
         self._bytes_under_way, self._waiting_bytes = self._waiting_bytes, 0
         return lines
 
-    def _append(self, lines: Sequence[bytes | bytearray]) -> None:
+    def _append(self, lines: Sequence[bytes | Block]) -> None:
         if self._file is None:
             self._file = _LineFile(self._aside, self._compression)
         for some in _in_pieces(lines):
-            size = sum(map(len, some))
+            size = sum(map(_size, some))
             with memoryview(_joined(some, size)) as joined:
                 self._file.append(joined[:size])
 
-    def _seal(self, name: str, lines: Sequence[bytes | bytearray]) -> Segment:
+    def _seal(self, name: str, lines: Sequence[bytes | Block]) -> Segment:
         self._append(lines)
         assert self._file is not None
         sha256 = self._file.end()
@@ -247,11 +247,11 @@ class NdjsonSink:
         return self.buffered_bytes + (self._file.size if self._file else 0)
 
 
-def _in_pieces(lines: Sequence[bytes | bytearray]) -> Iterator[Sequence[bytes | bytearray]]:
+def _in_pieces(lines: Sequence[bytes | Block]) -> Iterator[Sequence[bytes | Block]]:
     """Cut lines where they make up what is written at once."""
     first = size = 0
-    for index, line in enumerate(lines):
-        size += len(line)
+    for index, some in enumerate(lines):
+        size += _size(some)
         if size >= FLUSH_BYTES:
             yield lines[first : index + 1]
             first, size = index + 1, 0
@@ -259,7 +259,7 @@ def _in_pieces(lines: Sequence[bytes | bytearray]) -> Iterator[Sequence[bytes | 
         yield lines[first:]
 
 
-def _joined(lines: Sequence[bytes | bytearray], size: int) -> bytearray:
+def _joined(lines: Sequence[bytes | Block], size: int) -> bytearray:
     """Return lines one after another, in a buffer that belongs to the thread and may be longer than they are.
 
     Fresh memory would cost more than the copy: the system clears it page by page.
@@ -269,9 +269,24 @@ def _joined(lines: Sequence[bytes | bytearray], size: int) -> bytearray:
         joined = _buffers.joined = bytearray(max(size, FLUSH_BYTES + FLUSH_BYTES // 4))
     end = 0
     for some in lines:
-        begin, end = end, end + len(some)
-        joined[begin:end] = some
+        begin, end = end, end + _size(some)
+        if isinstance(some, Block):
+            some.write_lines(joined, begin)
+        else:
+            joined[begin:end] = some
     return joined
+
+
+def _size(lines: bytes | Block) -> int:
+    """Return the bytes of lines, of which rows side by side have a comma less than breaks."""
+    return lines.size + len(lines) if isinstance(lines, Block) else len(lines)
+
+
+def _lines_already(page: NativeRows) -> Block | None:
+    """Return rows that are lines but for the commas between them, None where there is more to do."""
+    if page.agent_id is None and page.recording_paths is None and isinstance(page.rows, Block):
+        return page.rows if page.rows.is_flat else None
+    return None
 
 
 def _lines(rows: Sequence[Any]) -> bytes:
@@ -288,7 +303,7 @@ def _one_line(row: Any, index: int) -> bytes:
         raise ValueError(f"row {index} cannot be written: {error}", index) from error
 
 
-def native_lines(page: NativeRows) -> bytes | bytearray:
+def native_lines(page: NativeRows) -> bytes:
     """Return a page's rows as lines, byte for byte but for line breaks between tokens.
 
     With an `agent_id` each object ends with the member `_agent_id`, one with a recording with `_recording_path`.
@@ -298,8 +313,6 @@ def native_lines(page: NativeRows) -> bytes | bytearray:
     """
     if page.recording_paths is not None:
         return b"".join(_with_paths(page))
-    if isinstance(page.rows, Block) and page.rows.is_flat and page.agent_id is None:
-        return page.rows.lines()
     text = b"".join(page.rows)
     is_plain = b"\n" not in text and b"\r" not in text
     if page.agent_id is None:

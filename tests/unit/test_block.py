@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harvester.block import Block
+from harvester.block import Block, array_of, size_of
 
 ROWS = [b'{"id":"a"}', b'{"id":"\xc3\xa9", "x":[{},{}]}', b"7"]
 values = st.recursive(
@@ -72,7 +72,9 @@ def test_unpack_takes_what_place_says() -> None:
 def test_lines_are_the_rows_each_with_a_break() -> None:
     """Byte for byte."""
     assert found().is_flat
-    assert bytes(found().lines()) == b"".join(row + b"\n" for row in ROWS)
+    buffer = bytearray(b"." * (found().size + len(ROWS) + 4))
+    found().write_lines(buffer, 2)
+    assert bytes(buffer) == b".." + b"".join(row + b"\n" for row in ROWS) + b".."
     assert not found([b'{\n"id":1}', b"2"]).is_flat
 
 
@@ -82,3 +84,9 @@ def test_texts_are_the_rows_as_text() -> None:
     assert found([b"1", b'"a"']).texts() == ["1", '"a"']
     with pytest.raises(UnicodeDecodeError):
         found([b'"\xff"']).texts()
+
+
+def test_array_is_of_all_answers() -> None:
+    """Whether their rows stand side by side or not; an answer without rows leaves no trace."""
+    assert array_of([found(), [], [msgspec.Raw(b"1"), b"2"]]) == b"[" + b",".join([*ROWS, b"1", b"2"]) + b"]"
+    assert size_of(found()) == size_of(ROWS) == size_of(list(map(msgspec.Raw, ROWS)))

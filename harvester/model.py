@@ -153,11 +153,13 @@ class ReadBy(msgspec.Struct, frozen=True, cache_hash=True):
     """What may read answers where they arrive, in a process that has only their bytes.
 
     `function` is a function's name, `module:name`: it takes `options` and returns what makes bytes of a body, of when
-    that was received and of the request's `note`.
+    that was received and of the request's `note`. `is_light`: it may as well be done by whoever asked, where that has
+    less to do.
     """
 
     function: str
     options: bytes
+    is_light: bool = False
 
 
 class Request(msgspec.Struct, frozen=True):

@@ -71,7 +71,8 @@ class Reading(msgspec.Struct, frozen=True):
 
 def read_by(options: Options) -> ReadBy:
     """Return what a request says of how its answer may be read."""
-    return ReadBy("harvester.providers.reading:open_reader", _encode(options))
+    is_light = options.form == "keys"
+    return ReadBy("harvester.providers.reading:open_reader", _encode(options), is_light)
 
 
 def note(agent_id: str | None, agent_name: str | None) -> bytes:

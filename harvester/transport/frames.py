@@ -17,6 +17,9 @@ import msgspec
 KEPT_BYTES = 1024 * 1024
 """A buffer of more than this is given back once it is empty: a frame is as large as the body it brings."""
 
+UNSENT_BYTES = 2 * 1024 * 1024
+"""What may wait in this process for the channel before `drained` waits as well."""
+
 TOGETHER = 8
 """So many pieces are written at once, or what one turn of the loop brings. A write for each costs both processes a
 few µs more a request; all of a turn in one make them work by turns: 1.5 times as long, with 80 µs of work a page."""
@@ -128,6 +131,8 @@ class Frames(asyncio.BufferedProtocol):
         self._until = 0  # and how far the buffer is filled
         self._unsent: list[bytes] = []
         self._transport: asyncio.Transport | None = None
+        self._has_room = asyncio.Event()
+        self._has_room.set()
 
     @property
     def is_open(self) -> bool:
@@ -137,10 +142,24 @@ class Frames(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport."""
         self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(UNSENT_BYTES)
+
+    def pause_writing(self) -> None:
+        """Take that the other side reads more slowly than frames are written."""
+        self._has_room.clear()
+
+    def resume_writing(self) -> None:
+        """Take that it has read them."""
+        self._has_room.set()
+
+    async def drained(self) -> None:
+        """Return once little is unsent, or the channel is closed: for who has more to write than it was given."""
+        await self._has_room.wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Say that it is over."""
         self._transport = None
+        self._has_room.set()
         self._end()
 
     def get_buffer(self, sizehint: int) -> memoryview:

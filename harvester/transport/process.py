@@ -33,6 +33,9 @@ MAX_STARTS = 3
 LEAVE_S = 2.0
 """How long a child may take to leave once its channel is closed; it takes a hundredth of that."""
 
+_IDLE_HERE = 0.75
+"""Of the most requests that were under way in the child at once: with more of them this process has little to do."""
+
 _POLL_S = 0.001
 _BUFFER_BYTES = 128 * 1024
 
@@ -206,6 +209,7 @@ class _Child:
         self._opening: asyncio.Task[None] | None = None
         self._places: dict[object, int] = {}
         self._readers: dict[ReadBy, int] = {}
+        self._most_waiting = 0
         self._waiting: dict[int, asyncio.Future[Response | Exception]] = {}
         self._number = 0
         self._served = asyncio.Event()
@@ -279,7 +283,12 @@ class _Child:
 
     def _reader(self, read_by: ReadBy | None) -> int | None:
         """Return the number of what may read an answer, which the child is told of the first time."""
+        waiting = len(self._waiting)
+        self._most_waiting = max(self._most_waiting, waiting)
         if read_by is None:
+            return None
+        # What is under way is not waiting here: almost all of it, and this process has the time to read.
+        if read_by.is_light and waiting > _IDLE_HERE * self._most_waiting:
             return None
         number = self._readers.get(read_by)
         if number is None:

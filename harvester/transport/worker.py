@@ -84,7 +84,11 @@ class Worker:
     async def _answer(self, ask: Ask) -> None:
         request = Request("", ask.path, ask.query, ask.method)
         try:
-            self._give(ask, await self._transport.send(self._places[ask.place], request))
+            response = await self._transport.send(self._places[ask.place], request)
+            if ask.reader is not None:
+                # What is made of a body may be four times as large; it waits as a body.
+                await self._frames.drained()
+            self._give(ask, response)
         except ProviderError as error:
             self._frames.write(Failure(ask.number, type(error).__name__, error.message, error.status))
         except Exception as error:  # noqa: BLE001 - a mistake of ours: who asked must not wait for ever

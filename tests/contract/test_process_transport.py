@@ -27,6 +27,7 @@ from harvester.transport.base import Link, Opening
 from harvester.transport.child import Begun
 from harvester.transport.frames import (
     KEPT_BYTES,
+    UNSENT_BYTES,
     Answer,
     Ask,
     Drop,
@@ -615,6 +616,54 @@ async def test_answer_is_read_where_it_arrives(
         response = await transport.send(at(server), structs.replace(OK, read_by=read_by, note=note))
         assert response.reading == b"|".join([b"o", note, response.body, response.body])
     assert (await transport.send(at(server), OK)).reading == b""
+
+
+async def test_light_reading_is_done_by_whoever_has_less_to_do(
+    transport: ProcessTransport, server: Server, read_by: ReadBy
+) -> None:
+    """With all requests under way there, this process waits anyway; what is not light is always read there."""
+    light = structs.replace(read_by, is_light=True)
+    held = [asyncio.ensure_future(transport.send(at(server), SILENT)) for _ in range(4)]
+    await until(lambda: len(server.asked) == 4)
+    try:
+        for one, is_read in ((light, False), (read_by, True)):
+            response = await transport.send(at(server), structs.replace(OK, read_by=one))
+            assert bool(response.reading) == is_read
+        for task in held[1:]:
+            task.cancel()
+        await asyncio.wait(held[1:])
+        assert (await transport.send(at(server), structs.replace(OK, read_by=light))).reading
+    finally:
+        for task in held:
+            task.cancel()
+
+
+@pytest.mark.parametrize("end", ["read", "close"])
+async def test_drained_waits_for_the_other_side(end: str) -> None:
+    """Until it has read almost all, or the channel is closed: nobody waits for ever."""
+    ours, theirs = socket.socketpair()
+    loop, frames = asyncio.get_running_loop(), Frames(lambda *_: None, lambda: None, size=64)
+    await loop.create_unix_connection(lambda: frames, sock=ours)
+    await frames.drained()
+    frames.write(Drop(0), b"x" * (UNSENT_BYTES + 4_000_000))
+    with theirs:
+        theirs.setblocking(False)
+        assert await loop.sock_recv(theirs, 1)  # it is on its way
+        waiting = asyncio.ensure_future(frames.drained())
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        if end == "close":
+            frames.close()
+        else:
+            await until_read(theirs, waiting.done)
+        await asyncio.wait_for(waiting, 10)
+        frames.close()
+
+
+async def until_read(channel: socket.socket, is_enough: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not is_enough():
+            await asyncio.get_running_loop().sock_recv(channel, 1 << 20)
 
 
 async def test_worker_drops_what_is_not_wanted(parent: Parent, server: Server) -> None:

@@ -21,6 +21,7 @@ The rooms, from what a user touches down to what all share; imports point down a
     sandbox     all providers on this machine, with made-up calls
     record      the unified record
     model       the nouns all rooms share
+    block       rows side by side in an answer
     clock, errors
 
 What is neither in `__all__` nor in `testing` is private. Nothing is imported before it is used, and no setting is

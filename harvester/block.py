@@ -44,7 +44,8 @@ class Block(Sequence[bytes]):
         start, last = body.find(bytes(rows[0])), body.rfind(bytes(rows[-1]))
         if start < 0 or last + lengths[-1] - start != sum(lengths) + len(lengths) - 1:
             return None
-        is_flat = b"\n" not in body and b"\r" not in body
+        end = last + lengths[-1]
+        is_flat = body.find(b"\n", start, end) < 0 and body.find(b"\r", start, end) < 0
         return cls(body, start, lengths, is_flat=is_flat)
 
     @property

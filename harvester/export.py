@@ -78,10 +78,12 @@ class Export:
         self._run: Run | None = None
         self._progress: Progress | None = None
         self._is_stopped = False
+        self._is_to_files = False
 
     async def run(self, journal: Journal, *, sink: SinkFactory | None, is_fresh: bool) -> Report:
         """Export; see `Harvester.export`, with the journal of the output open."""
         root = self._config.output.path
+        self._is_to_files = sink is None
         files = Files(root, journal, partial(publish, root) if sink is None else _publisher(sink))
         await files.recover()
         if sink is None and not is_fresh:
@@ -175,6 +177,7 @@ class Export:
             run_id=run_id,
             keep_raw=output.raw,
             lines=desk.lines is not None,
+            blocks=self._is_to_files,
         )
         with_recordings = sum(source.recordings for source in self._config.sources)
         places = max(min(PLACES, ALL_PLACES // max(with_recordings, 1)), 1)

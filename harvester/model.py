@@ -153,8 +153,8 @@ class ReadBy(msgspec.Struct, frozen=True, cache_hash=True):
     """What may read answers where they arrive, in a process that has only their bytes.
 
     `function` is a function's name, `module:name`: it takes `options` and returns what makes bytes of a body, of when
-    that was received and of the request's `note`. `is_light`: it may as well be done by whoever asked, where that has
-    less to do.
+    that was received and of the request's `note`; where it raises, or makes nothing, nothing was read. `is_light`: it
+    may as well be done by whoever asked, where that has less to do.
     """
 
     function: str
@@ -251,6 +251,7 @@ class Quarantined(msgspec.Struct, frozen=True, omit_defaults=True):
 class NativeRows(msgspec.Struct):
     """Rows as the provider sent them; `agent_id` is added as `_agent_id` where they name none.
 
+    A sink that was handed in gets a list of Raw; our own may get a `Block`, or bytes.
     `recording_paths`, one a row, are added as `_recording_path`; None where no row has a recording.
     """
 

@@ -148,7 +148,11 @@ class Records(Sequence[Record]):
 
     @classmethod
     def unpack(cls, packed: bytes | memoryview, length: int) -> Records:
-        """Return so many records by what `pack` made of them."""
+        """Return so many records by what `pack` made of them.
+
+        Raises:
+            MsgspecError: It is not what `pack` makes.
+        """
         lists, ones = _decoder().decode(packed)
         columns = [*structs.asdict(lists).items(), *structs.asdict(ones).items()]
         return cls(length, {name: value for name, value in columns if value is not UNSET})

@@ -18,7 +18,6 @@ from harvester.errors import AccessError, ProviderError
 from harvester.fetch import Account, described
 from harvester.journal import Job, KeptAnswer, Store, StoredWindow
 from harvester.model import Gap, Response
-from harvester.providers.reading import note
 
 from .dossier import Dossier, RecordingTask
 from .enrich import Enricher
@@ -248,7 +247,7 @@ class Lane:
             request = structs.replace(
                 request,
                 read_by=self._shaper.read_by,
-                note=note(agent_id, self._roster.names.get(agent_id or "")),
+                note=self._shaper.note(agent_id, self._roster.names.get(agent_id or "")),
             )
         return Errand(request, opened, ask)
 

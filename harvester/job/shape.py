@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import cached_property
 from itertools import groupby
@@ -16,7 +17,7 @@ from harvester.errors import MalformedError
 from harvester.journal import DATELESS, NAMELESS, KeptRecording
 from harvester.model import Lines, Listing, NativeRows, Origin, Problem, Quarantined, ReadBy, Shape
 from harvester.providers.base import Provider
-from harvester.providers.reading import Form, Options, read_by, take
+from harvester.providers.reading import Form, Options, note, read_by, take
 from harvester.providers.records import to_records
 from harvester.providers.rows import Sound
 from harvester.record import Record, Records, utc
@@ -91,6 +92,7 @@ class Shaper:
         run_id: The run they are fetched in.
         keep_raw: Whether unified rows carry the provider's JSON.
         lines: Rows may be given as lines of the output, already encoded.
+        blocks: Native rows may be given as they stand side by side, not as a list of Raw.
     """
 
     def __init__(
@@ -102,6 +104,7 @@ class Shaper:
         run_id: str,
         keep_raw: bool,
         lines: bool = False,
+        blocks: bool = False,
     ) -> None:
         self._source = source
         self._provider = provider
@@ -111,10 +114,10 @@ class Shaper:
         self._detail_wire = provider.key_type if self._is_native else provider.detail_type
         self._run_id = run_id
         self._keep_raw = keep_raw
-        self._lines = lines
+        self._blocks = blocks
         form: Form = "keys" if self._is_native else "lines" if lines else "columns"
-        self.read_by: ReadBy = read_by(Options(self._name, source, run_id, form, keep_raw))
-        """What may read list answers where they arrive, for `read`."""
+        self.read_by: ReadBy = read_by(Options(self._name, source, form, keep_raw))
+        """What may read list answers where they arrive, for `read`; told `note`."""
 
     def read(self, body: bytes, *, keys_only: bool = False, reading: bytes = b"") -> Page:
         """Read a list answer.
@@ -128,11 +131,18 @@ class Shaper:
             MalformedError: It is not what the documents say.
         """
         if reading:
-            return self._taken(body, reading)
+            with suppress(
+                msgspec.MsgspecError
+            ):  # the process that made it was started from a newer harvester
+                return self._taken(body, reading)
         provider = self._provider
         listing = provider.read_listing(body)
         calls, problems = provider.decode(body, listing, provider.key_type if keys_only else self._wire)
         return _read(listing, calls, problems)
+
+    def note(self, agent_id: str | None, agent_name: str | None) -> bytes:
+        """Return what `read_by` is to know of a request: the agent in its address, and its name."""
+        return note(self._run_id, agent_id, agent_name)
 
     def _taken(self, body: bytes, reading: bytes) -> Page:
         """Return an answer as it was read where it arrived."""
@@ -278,6 +288,8 @@ class Shaper:
         paths: list[str | None] | None = None,
     ) -> list[Rows]:
         """Rows that name no agent get the one of the address; rows of a walk of the account cannot."""
+        if not self._blocks:
+            rows = [row if isinstance(row, msgspec.Raw) else msgspec.Raw(row) for row in rows]
         if agent_id is None:
             return [NativeRows(rows, None, paths)]
         if all(named) or not any(named):

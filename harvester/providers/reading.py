@@ -33,7 +33,6 @@ class Options(msgspec.Struct, frozen=True, array_like=True):
 
     provider: str
     source: str
-    run_id: str
     form: Form
     keep_raw: bool
 
@@ -62,7 +61,6 @@ class Reading(msgspec.Struct, frozen=True):
     """What was read of an answer: the answer as a Listing, its rows' keys, and they in the form that was asked for."""
 
     listing: Listing
-    block: Block
     ids: list[str]
     moments: list[datetime]
     agents: list[str | None] | None
@@ -75,9 +73,9 @@ def read_by(options: Options) -> ReadBy:
     return ReadBy("harvester.providers.reading:open_reader", _encode(options), is_light)
 
 
-def note(agent_id: str | None, agent_name: str | None) -> bytes:
-    """Return what a request says of its own: the agent in its address, and its name."""
-    return _encode((agent_id, agent_name))
+def note(run_id: str, agent_id: str | None, agent_name: str | None) -> bytes:
+    """Return what a request says of its own: its run, the agent in its address, and that one's name."""
+    return _encode((run_id, agent_id, agent_name))
 
 
 def open_reader(options: bytes) -> Callable[[bytes, datetime, bytes], bytes]:
@@ -92,16 +90,24 @@ class _Reader:
         is_keys = options.form == "keys"
         self._wire = self._provider.key_type if is_keys else self._provider.call_type
 
-    def read(self, body: bytes, received_at: datetime, note: bytes) -> bytes:
-        """Return an answer's head and rows, nothing where it is not quite as it should be."""
+    def read(self, body: bytes, received_at: datetime, told: bytes) -> bytes:
+        """Return an answer's head and rows, nothing where it is not quite as it should be.
+
+        Raises:
+            MalformedError: The body is not the documented envelope.
+            ValueError: A record cannot be written: half a character.
+            OverflowError: A record cannot be written: too large an integer.
+        """
         provider, form = self._provider, self._options.form
         listing = provider.read_listing(body)
-        calls, problems = provider.decode(body, listing, self._wire)
         block = Block.find(body, listing.rows)
-        if problems or block is None or not isinstance(calls, Sound):
+        if block is None:
+            return b""
+        calls, problems = provider.decode(body, listing, self._wire)
+        if problems or not isinstance(calls, Sound):
             return b""
         start, lengths = block.place
-        agent_id, agent_name = _decode_note(note)
+        run_id, agent_id, agent_name = _decode_note(told)
         # Rows that name no agent get that of the address, in either shape; who walks an account rarely asks.
         agents = None if agent_id is None else list(map(provider.agent_of, calls))
         head = Head(
@@ -121,7 +127,7 @@ class _Reader:
         origin = Origin(
             self._options.source,
             self._options.provider,
-            self._options.run_id,
+            run_id,
             received_at,
             agent_id,
             agent_name,
@@ -142,6 +148,9 @@ def take(body: bytes, reading: bytes) -> Reading:
     Args:
         body: The answer.
         reading: What `open_reader`'s function made of it, not empty.
+
+    Raises:
+        MsgspecError: It was made by another version of this code.
     """
     with memoryview(reading) as whole:
         end = _HEAD_BYTES + int.from_bytes(whole[:_HEAD_BYTES], "big")
@@ -154,10 +163,10 @@ def take(body: bytes, reading: bytes) -> Reading:
             made = Records.unpack(whole[end:], count)
     block = Block.unpack(body, head.start, head.lengths, is_flat=head.is_flat)
     listing = Listing(block, head.total, head.size, head.page, head.has_more)
-    return Reading(listing, block, head.ids, head.moments, head.agents, made)
+    return Reading(listing, head.ids, head.moments, head.agents, made)
 
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_head = msgspec.msgpack.Decoder(Head).decode
-_decode_note = msgspec.msgpack.Decoder(tuple[str | None, str | None]).decode
+_decode_note = msgspec.msgpack.Decoder(tuple[str, str | None, str | None]).decode
 _encode_lines = msgspec.json.Encoder().encode_lines

@@ -18,7 +18,8 @@ KEPT_BYTES = 1024 * 1024
 """A buffer of more than this is given back once it is empty: a frame is as large as the body it brings."""
 
 UNSENT_BYTES = 2 * 1024 * 1024
-"""What may wait in this process for the channel before `drained` waits as well."""
+"""What may wait in this process for the channel before `drained` waits as well: a dozen pages of unified lines. Without
+a bound it is all in flight, 5 MB more at the peak; with an eighth of it the two processes work by turns."""
 
 TOGETHER = 8
 """So many pieces are written at once, or what one turn of the loop brings. A write for each costs both processes a
@@ -133,6 +134,7 @@ class Frames(asyncio.BufferedProtocol):
         self._transport: asyncio.Transport | None = None
         self._has_room = asyncio.Event()
         self._has_room.set()
+        self._turn = asyncio.Lock()
 
     @property
     def is_open(self) -> bool:
@@ -153,8 +155,12 @@ class Frames(asyncio.BufferedProtocol):
         self._has_room.set()
 
     async def drained(self) -> None:
-        """Return once little is unsent, or the channel is closed: for who has more to write than it was given."""
-        await self._has_room.wait()
+        """Return once little is unsent, or the channel is closed: for who has more to write than it was given.
+
+        Of those who wait one goes on at a time, and the others look again: what it writes may fill the channel.
+        """
+        async with self._turn:
+            await self._has_room.wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Say that it is over."""
@@ -189,8 +195,8 @@ class Frames(asyncio.BufferedProtocol):
     def write(self, message: ToChild | FromChild, body: bytes = b"", reading: bytes = b"") -> None:
         """Write a frame, together with others of this turn of the loop; nothing where the channel is closed.
 
-        Nothing waits for the other side to read: what is unread is bounded by the requests under way, for their
-        sender waits for the answers.
+        This waits for nothing: what is unread is bounded by the requests under way, for their sender waits for the
+        answers; who has more to say of one than its body waits with `drained`.
 
         Raises:
             UnicodeEncodeError: A string of the message is no Unicode.

@@ -1,5 +1,7 @@
 """The child of a ProcessTransport: asks over aiohttp what comes through its channel, and answers there.
 
+An answer may be read here as well, by what its request names (`model.ReadBy`); what that is nobody knows here.
+
 Run as `python -P -m harvester.transport.worker FD`, with the channel at that descriptor. When the channel is closed the
 process is over within a second: its parent is gone, or wants it to go. Signals are the parent's affair, who started it
 with those of Ctrl-C and `kill` blocked.
@@ -32,7 +34,8 @@ _BUFFER_BYTES = 16 * 1024
 _LEAVE_S = 1.0
 _GOOD = 200
 _READ_BYTES = 8 * 1024 * 1024
-"""The largest body that is read here: others' answers wait meanwhile."""
+"""The largest body that is read here: that takes some 20 ms, and others' answers wait meanwhile."""
+_MOST_IN_VAIN = 8
 
 
 class Worker:
@@ -43,7 +46,7 @@ class Worker:
         self._decoder = msgspec.msgpack.Decoder(ToChild)
         self._transport = AiohttpTransport()
         self._places: dict[int, Place] = {}
-        self._readers: dict[int, _Reading] = {}
+        self._readers: dict[int, _Hand] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._ended = asyncio.Event()
 
@@ -77,7 +80,7 @@ class Worker:
         elif isinstance(message, Place):
             self._places[message.number] = message
         elif isinstance(message, Reader):
-            self._readers[message.number] = _Reading(message)
+            self._readers[message.number] = _Hand(message)
         else:
             self._transport = _open(message)
 
@@ -88,6 +91,8 @@ class Worker:
             if ask.reader is not None:
                 # What is made of a body may be four times as large; it waits as a body.
                 await self._frames.drained()
+                if not self._frames.is_open:
+                    return
             self._give(ask, response)
         except ProviderError as error:
             self._frames.write(Failure(ask.number, type(error).__name__, error.message, error.status))
@@ -111,18 +116,26 @@ class Worker:
             self._frames.write(odd_answer, response.body, reading)
 
 
-class _Reading:
-    """What reads answers here, so that whoever asked need not; imported when the first is here."""
+class _Hand:
+    """What reads answers here, so that whoever asked need not; imported when the first is here.
+
+    It lies down after so many in vain: an account whose pages are all a little odd would be read twice.
+    """
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
+        self._in_vain = 0
 
     def read(self, response: Response, note: bytes) -> bytes:
         """Return what is made of an answer, nothing where that fails: it is read again, and the failure told, there."""
-        try:
-            return self._function(response.body, response.received_at, note)
-        except Exception:  # noqa: BLE001 - whatever it is, it is met again where it can be said
+        if self._in_vain >= _MOST_IN_VAIN:
             return b""
+        try:
+            made = self._function(response.body, response.received_at, note)
+        except Exception:  # noqa: BLE001 - whatever it is, it is met again where it can be said
+            made = b""
+        self._in_vain = 0 if made else self._in_vain + 1
+        return made
 
     @cached_property
     def _function(self) -> Callable[[bytes, datetime, bytes], bytes]:

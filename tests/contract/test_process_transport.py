@@ -447,7 +447,7 @@ async def test_without_a_child_it_asks_itself(
 
 FETCH = """
 import asyncio, sys
-from harvester.model import ReadBy, Request
+from harvester.model import Request
 from harvester.transport.process import ProcessTransport
 class Target:
     base_url, headers = sys.argv[1], {}
@@ -636,6 +636,18 @@ async def test_light_reading_is_done_by_whoever_has_less_to_do(
     finally:
         for task in held:
             task.cancel()
+
+
+async def test_worker_gives_up_reading_what_it_cannot(
+    parent: Parent, server: Server, read_by: ReadBy
+) -> None:
+    """After some in vain nothing of that account is read there: each would be read twice."""
+    parent.frames.write(Place(0, at(server).base_url, {}))
+    parent.frames.write(Reader(3, read_by.function, read_by.options))
+    for number, note in enumerate([b"refuse"] * 7 + [b"n"] + [b"refuse"] * 8 + [b"n"]):
+        parent.frames.write(Ask(number, 0, "GET", "/ok", (), 3, note))
+        await parent.hear(number + 1)
+    assert [bool(reading) for reading in parent.readings] == [False] * 7 + [True] + [False] * 9
 
 
 @pytest.mark.parametrize("end", ["read", "close"])

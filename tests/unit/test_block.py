@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -33,17 +35,25 @@ def test_find_finds_rows_where_they_stand_or_not_at_all(
     rows: list[object], between: list[bytes], beside: object
 ) -> None:
     """Whatever the rows are, what is beside them, and what stands between any two: they come back as they are."""
+    texts, body = answer_of(rows, between, beside)
+    block = Block.find(body, texts)
+    assert block is None or (list(block) == texts and block.text == b",".join(texts))
+
+
+@given(st.lists(values, min_size=1, max_size=6), st.lists(gaps, min_size=5, max_size=5))
+def test_find_finds_what_is_there_once(rows: list[object], between: list[bytes]) -> None:
+    """Rows that differ from all else are found just where a single comma is between any two."""
+    numbered = [{"id": f"#{number}", "x": row} for number, row in enumerate(rows)]
+    texts, body = answer_of(numbered, between, beside=1)
+    is_close = all(gap == b"," for gap in between[: len(rows) - 1])
+    assert (Block.find(body, texts) is not None) == is_close
+
+
+def answer_of(rows: Sequence[object], between: list[bytes], beside: object) -> tuple[list[bytes], bytes]:
+    """Rows' texts, and an answer that holds them."""
     texts = [msgspec.json.encode(row) for row in rows]
-    joined = b"".join(
-        [text + gap for text, gap in zip(texts, [*between, b","], strict=False)][:-1] + texts[-1:]
-    )
-    body = b'{"a":' + msgspec.json.encode(beside) + b',"data":[' + joined + b'],"b":' + texts[0] + b"}"
-    block = Block.find(body, msgspec.json.decode(b"[" + joined + b"]", type=list[msgspec.Raw]))
-    if block is not None:
-        assert list(block) == texts
-        assert block.text == b",".join(texts)
-    elif beside == 1:  # nothing that looks like a row is beside them
-        assert any(gap != b"," for gap in between[: len(rows) - 1]) or texts[0] in body[body.rindex(b"]") :]
+    joined = texts[0] + b"".join(gap + text for gap, text in zip(between, texts[1:], strict=False))
+    return texts, b'{"a":' + msgspec.json.encode(beside) + b',"data":[' + joined + b"]}"
 
 
 def test_find_takes_rows_with_a_comma_between() -> None:
@@ -76,6 +86,9 @@ def test_lines_are_the_rows_each_with_a_break() -> None:
     found().write_lines(buffer, 2)
     assert bytes(buffer) == b".." + b"".join(row + b"\n" for row in ROWS) + b".."
     assert not found([b'{\n"id":1}', b"2"]).is_flat
+    behind = Block.find(body_of(ROWS) + b"\r\n", ROWS)
+    assert behind is not None
+    assert behind.is_flat
 
 
 def test_texts_are_the_rows_as_text() -> None:

@@ -16,7 +16,8 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harvester.model import NativeRows, Quarantined
+from harvester.block import Block
+from harvester.model import Lines, NativeRows, Quarantined
 from harvester.record import Record, Turn
 from harvester.sinks.ndjson import FLUSH_BYTES, MOST_BYTES, NdjsonSink, native_lines
 
@@ -57,6 +58,35 @@ async def test_unified_lines_are_the_records(tmp_path: Path) -> None:
     lines = (await sealed(tmp_path, records)).read_bytes().splitlines()
     assert [msgspec.json.decode(line, type=Record) for line in lines] == records
     assert list(json.loads(lines[0])) == list(Record.__struct_fields__)
+
+
+async def test_rows_come_in_any_form(tmp_path: Path) -> None:
+    """Side by side in their answer, one by one, or as lines: in the order they came, and counted."""
+    texts = [b'{"a":1}', b'{"b": 2}']
+    sink = NdjsonSink(tmp_path, "sales")
+    block = Block.find(b'{"data":[%s,%s]}' % (*texts,), texts)
+    assert block is not None
+    for agent_id in (None, None, "x"):
+        await sink.write(NativeRows(block, agent_id))
+    await sink.write_lines(Lines(b"{}\n[]\n", 2))
+    await sink.write(NativeRows(raws("{ }")))
+    assert sink.rows == 9
+    buffered = sink.buffered_bytes
+    segment = await sink.seal("part-00000-r1")
+    await sink.publish(segment)
+    text = (tmp_path / segment.path).read_bytes()
+    assert len(text) == buffered
+    named = b'{"a":1,"_agent_id":"x"}\n{"b": 2,"_agent_id":"x"}\n'
+    assert text == 2 * b'{"a":1}\n{"b": 2}\n' + named + b"{}\n[]\n{ }\n"
+    await sink.aclose()
+
+
+async def test_block_with_breaks_in_it_becomes_lines(tmp_path: Path) -> None:
+    """Line breaks between tokens go, as in any other row."""
+    texts = [b'{\n"a":1}', b'{"b":2}']
+    block = Block.find(b"[%s,%s]" % (*texts,), texts)
+    assert block is not None
+    assert (await sealed(tmp_path, NativeRows(block))).read_bytes() == b'{"a":1}\n{"b":2}\n'
 
 
 async def test_unified_times_end_in_z(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Harvester in a program, with its journal or with one that keeps no answer: what the journal costs.
 
+Its requests are sent by a process of their own, as those of the command are.
 Without answers a run that is cut short begins anew; jobs, windows and segments are entered all the same, for without
 them there is no export.
 """
@@ -15,6 +16,7 @@ import uvloop
 import harvester
 from harvester.config import Config, load_config
 from harvester.journal import Journal
+from harvester.transport.process import ProcessTransport
 
 
 class Forgetful(Journal):
@@ -35,8 +37,13 @@ def main(config: str, journal: str) -> None:
 
 
 async def _export(config: Config, journal: type[Journal]) -> None:
-    async with harvester.Harvester(config, journal=journal) as opened:
-        report = await opened.export()
+    transport = ProcessTransport()
+    transport.start()
+    try:
+        async with harvester.Harvester(config, journal=journal, transport=transport) as opened:
+            report = await opened.export()
+    finally:
+        await transport.aclose()
     if report.outcome != "complete":
         sys.exit(f"the export ended with {report.outcome}")
 

@@ -21,9 +21,6 @@ from .sizes import Sizes
 SLOW_S = 10.0
 """Who takes longer gets fewer rounds."""
 
-VERY_SLOW_S = 60.0
-"""Who takes longer runs once: a single vendor's client would take a tenth of the hour."""
-
 
 @dataclass
 class Series:
@@ -177,10 +174,8 @@ class Bench:
         )
 
     def _is_due(self, series: Series, number: int) -> bool:
-        first_s = series.runs[0].elapsed_s if series.runs else 0.0
-        if series.error is not None or first_s > VERY_SLOW_S:
-            return False
-        return number < self.sizes.slow_rounds or first_s <= SLOW_S
+        is_slow = bool(series.runs) and series.runs[0].elapsed_s > SLOW_S
+        return series.error is None and (number < self.sizes.slow_rounds or not is_slow)
 
     def _lacking(self, contender: Contender) -> str | None:
         environment = contender.environment

@@ -65,9 +65,9 @@ class Block(Sequence[bytes]):
 
     def write_lines(self, buffer: bytearray, at: int) -> None:
         """Write each row as a line into a buffer, where all are flat; that is `size` and a byte a row."""
-        end = at + self.size + len(self._lengths)
+        size = self.size + len(self._lengths) - 1
         with memoryview(self._body) as body:
-            buffer[at:end] = body[self._start : self._start + end - at]
+            buffer[at : at + size] = body[self._start : self._start + size]
         at -= 1
         for length in self._lengths:
             at += length + 1

@@ -25,6 +25,7 @@ Moment = Annotated[datetime, Meta(tz=True)]
 
 
 _encode = msgspec.msgpack.Encoder().encode
+_encode_lines = msgspec.json.Encoder().encode_lines
 
 
 class Turn(msgspec.Struct, kw_only=True, gc=False):
@@ -156,6 +157,15 @@ class Records(Sequence[Record]):
         lists, ones = _decoder().decode(packed)
         columns = [*structs.asdict(lists).items(), *structs.asdict(ones).items()]
         return cls(length, {name: value for name, value in columns if value is not UNSET})
+
+    def lines(self) -> bytes:
+        """Return each as a line of JSON.
+
+        Raises:
+            ValueError: A value cannot be written: half a character.
+            OverflowError: A value cannot be written: too large an integer.
+        """
+        return _encode_lines(self.rows())
 
     def rows(self) -> list[Any]:
         """Return structs that are encoded as Records are, and are good for nothing else.

@@ -1,8 +1,7 @@
 """Harvester in a program, with its journal or with one that keeps no answer: what the journal costs.
 
-Its requests are sent by a process of their own, as those of the command are.
-Without answers a run that is cut short begins anew; jobs, windows and segments are entered all the same, for without
-them there is no export.
+Its requests are sent by a process of their own, as those of the command are. Without answers a run that is cut short
+begins anew; jobs, windows and segments are entered all the same, for without them there is no export.
 """
 
 from __future__ import annotations

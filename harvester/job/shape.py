@@ -24,7 +24,7 @@ from harvester.record import Record, Records, utc
 
 from .ids import hour_of
 
-Rows = Sequence[Record] | NativeRows | Lines
+NewRows = Sequence[Record] | NativeRows | Lines
 """New rows of a page in the shape of the output."""
 
 
@@ -131,9 +131,8 @@ class Shaper:
             MalformedError: It is not what the documents say.
         """
         if reading:
-            with suppress(
-                msgspec.MsgspecError
-            ):  # the process that made it was started from a newer harvester
+            # What cannot be taken was made by a process that was started from a newer harvester.
+            with suppress(msgspec.MsgspecError):
                 return self._taken(body, reading)
         provider = self._provider
         listing = provider.read_listing(body)
@@ -198,7 +197,7 @@ class Shaper:
         agent_name: str | None,
         fetched_at: datetime,
         extras: Mapping[int, Extra] | None = None,
-    ) -> list[Rows]:
+    ) -> list[NewRows]:
         """Return the new rows in the shape of the output; those that are no calls are left out.
 
         Args:
@@ -241,7 +240,7 @@ class Shaper:
         agent_id: str | None,
         agent_name: str | None,
         fetched_at: datetime,
-    ) -> list[Rows]:
+    ) -> list[NewRows]:
         """Return rows of which some have a detail, which stands for the list's, or a recording."""
         found = [(page.listing.rows[i], page.calls[i], extras.get(i, _NONE)) for i in new]
         found = [one for one in found if one[1] is not None]
@@ -286,7 +285,7 @@ class Shaper:
         named: Sequence[bool],
         agent_id: str | None,
         paths: list[str | None] | None = None,
-    ) -> list[Rows]:
+    ) -> list[NewRows]:
         """Rows that name no agent get the one of the address; rows of a walk of the account cannot."""
         if not self._blocks:
             rows = [row if isinstance(row, msgspec.Raw) else msgspec.Raw(row) for row in rows]
@@ -294,7 +293,7 @@ class Shaper:
             return [NativeRows(rows, None, paths)]
         if all(named) or not any(named):
             return [NativeRows(rows, None if named[0] else agent_id, paths)]
-        parts: list[Rows] = []
+        parts: list[NewRows] = []
         for is_named in (False, True):
             some = [i for i, has in enumerate(named) if has == is_named]
             some_paths = None if paths is None else [paths[i] for i in some]

@@ -20,12 +20,13 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 from harvester.errors import OutputError
 from harvester.journal import AnswerKey, Commit, Journal, NewAnswer, Store, StoredWindow
 from harvester.journal.extras import entered_recordings, forget_recording, published_recordings
-from harvester.model import Lines, NativeRows, Quarantined, Segment
-from harvester.record import Record
+from harvester.model import Lines, Quarantined, Segment
 from harvester.sinks.audio import Recording
 from harvester.sinks.base import LineSink, Sink, SinkFactory
 from harvester.sinks.files import ASIDE, publish, translated
 from harvester.sinks.partial import notes_in
+
+from .shape import NewRows
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -45,7 +46,7 @@ class Batch(msgspec.Struct):
 
     desk: Desk
     key: AnswerKey
-    rows: Sequence[Sequence[Record] | NativeRows | Lines]
+    rows: Sequence[NewRows]
     quarantined: Sequence[Quarantined]
     dateless: Sequence[str] = ()
     details: Sequence[str] = ()

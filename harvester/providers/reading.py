@@ -139,7 +139,7 @@ class _Reader:
         options = self._options
         raw = block.texts() if options.keep_raw else None
         records = to_records(self._provider, calls, origin, raw=raw)
-        return _encode_lines(records.rows()) if options.form == "lines" else records.pack()
+        return records.lines() if options.form == "lines" else records.pack()
 
 
 def take(body: bytes, reading: bytes) -> Reading:
@@ -169,4 +169,3 @@ def take(body: bytes, reading: bytes) -> Reading:
 _encode = msgspec.msgpack.Encoder().encode
 _decode_head = msgspec.msgpack.Decoder(Head).decode
 _decode_note = msgspec.msgpack.Decoder(tuple[str, str | None, str | None]).decode
-_encode_lines = msgspec.json.Encoder().encode_lines

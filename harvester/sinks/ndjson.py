@@ -165,7 +165,7 @@ class NdjsonSink:
         """
         self._steps.check()
         if not isinstance(rows, NativeRows):
-            await self._take(_lines(rows.rows() if isinstance(rows, Records) else rows), len(rows))
+            await self._take(_lines(rows), len(rows))
             return
         block = _lines_already(rows)
         await self._take(native_lines(rows) if block is None else block, len(rows.rows))
@@ -291,7 +291,7 @@ def _lines_already(page: NativeRows) -> Block | None:
 
 def _lines(rows: Sequence[Any]) -> bytes:
     try:
-        return _encoder.encode_lines(rows)
+        return rows.lines() if isinstance(rows, Records) else _encoder.encode_lines(rows)
     except (ValueError, OverflowError):  # half a character, or an integer beyond 64 bits
         return b"".join([_one_line(row, index) for index, row in enumerate(rows)])
 

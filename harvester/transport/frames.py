@@ -18,8 +18,8 @@ KEPT_BYTES = 1024 * 1024
 """A buffer of more than this is given back once it is empty: a frame is as large as the body it brings."""
 
 UNSENT_BYTES = 2 * 1024 * 1024
-"""What may wait in this process for the channel before `drained` waits as well: a dozen pages of unified lines. Without
-a bound it is all in flight, 5 MB more at the peak; with an eighth of it the two processes work by turns."""
+"""What may wait in this process for the channel before `drained` waits as well: ten pages of unified lines. Without a
+bound it is all that is in flight, and the peak 2 to 4 MB higher; with an eighth of it exports took a tenth longer."""
 
 TOGETHER = 8
 """So many pieces are written at once, or what one turn of the loop brings. A write for each costs both processes a

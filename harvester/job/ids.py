@@ -18,8 +18,8 @@ import anyio
 from harvester.journal import NAMELESS
 from harvester.model import Window
 
+from .nouns import Sifted
 from .plan import Range
-from .walk import Sifted
 
 MAX_IDS = 20_000
 """About 3.5 MB of ids, as Python keeps them."""

@@ -22,11 +22,11 @@ from harvester.model import Gap, Response
 from .dossier import Dossier, RecordingTask
 from .enrich import Enricher
 from .errands import Errand, Errands, Replay
+from .nouns import Ask
 from .plan import Range
 from .report import Outcome
 from .roster import Roster
 from .shape import Shaper
-from .walk import Ask
 from .window import OpenWindow, Place, Shared
 from .windows import Windows
 from .write import Closing, Desk

@@ -29,7 +29,8 @@ import msgspec
 from harvester.model import Cursor, Gap, Part
 
 from .cuts import after, cuts_between, is_made_up
-from .walk import Answer, Ask, Walk
+from .nouns import Answer, Ask
+from .walk import Walk
 
 SPLIT_ABOVE = 20_000
 """Calls that are walked as one: some servers refuse, or take minutes for, pages much deeper.

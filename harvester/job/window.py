@@ -33,11 +33,11 @@ from harvester.model import Cursor, Gap, Listing, Part, Query
 from .dossier import Dossier, Owed, what_is_owed
 from .enrich import Enricher
 from .ids import PASSES, IdStore, Sieve, hour_of
+from .nouns import Answer, Ask, Sifted
 from .parts import Parts
 from .plan import Range
 from .report import settle_counts
 from .shape import Page, Shaper
-from .walk import Answer, Ask, Sifted
 from .write import Batch, Desk, Ended, Message
 
 

@@ -19,6 +19,8 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from .cut import POOL, bits, compute, cut_text
+
 Piece: TypeAlias = Any
 """Some values of one column: an int is so many nulls, an array is itself, all else is its `Kind`'s own."""
 
@@ -33,9 +35,6 @@ _VERY_LONG = 1_000
 
 NO_JSON = msgspec.Raw(b"null")
 _QUOTED_NULL = f'"{_NULL}"'.encode()
-
-_pool = pa.system_memory_pool()
-"""Arrow's own takes as many cycles and keeps 30 to 45 MB more of what it once had."""
 
 _nulls = lru_cache(maxsize=32)(pa.nulls)
 """Half of a record's columns are null in all rows of an account; these share their bytes."""
@@ -90,14 +89,14 @@ def array_of(kind: Kind, pieces: Sequence[Piece]) -> pa.Array:
             arrays.append(kind.join(run))
     if len(arrays) == 1:
         return arrays[0]
-    return pa.concat_arrays(arrays, _pool) if arrays else pa.nulls(0, kind.type)
+    return pa.concat_arrays(arrays, POOL) if arrays else pa.nulls(0, kind.type)
 
 
 def _spread(kind: pa.DataType, pieces: Sequence[Repeated]) -> list[pa.Array]:
     """Return an array for each run of one value; most columns of this kind have one, page after page."""
     runs = [(value, list(run)) for value, run in groupby(pieces, attrgetter("value"))]
     return [
-        pa.repeat(pa.scalar(value, kind), sum([piece.count for piece in run]), _pool) for value, run in runs
+        pa.repeat(pa.scalar(value, kind), sum([piece.count for piece in run]), POOL) for value, run in runs
     ]
 
 
@@ -147,7 +146,7 @@ class Texts:
             return len(values)
         if (length := len(values[0] or values[-1] or "")) > _LONG:
             is_short = length <= _VERY_LONG
-            return _measured_texts(values) if is_short else pa.array(values, self.type, memory_pool=_pool)
+            return _measured_texts(values) if is_short else pa.array(values, self.type, memory_pool=POOL)
         texts: Sequence[Any] = values
         try:
             text = _BETWEEN.join(texts)
@@ -156,7 +155,7 @@ class Texts:
             texts = list(filter(None, values))
         # To count them in `text` takes longer than to join once more.
         if not self._is_checked and (_BETWEEN in (everything := "".join(texts)) or _NULL in everything):
-            return pa.array(values, self.type, memory_pool=_pool)
+            return pa.array(values, self.type, memory_pool=POOL)
         return _Text(text.encode(), len(values))
 
     def join(self, pieces: Sequence[Any]) -> pa.Array:
@@ -164,7 +163,7 @@ class Texts:
         if isinstance(pieces[0], _Measured):
             return _cut_measured(pieces)
         whole = _BETWEEN.encode().join([*(piece.values for piece in pieces), b""])
-        return _cut(whole, _count(pieces), _BETWEEN, _NULL)
+        return cut_text(whole, _count(pieces), _BETWEEN, _NULL)
 
 
 class Jsons:
@@ -190,7 +189,7 @@ class Jsons:
         if isinstance(pieces[0], _Measured):
             return _cut_measured(pieces)
         whole = _BETWEEN.encode().join([*(piece.values for piece in pieces), b""])
-        return _cut(whole, _count(pieces), _BETWEEN, "null")
+        return cut_text(whole, _count(pieces), _BETWEEN, "null")
 
 
 class Moments:
@@ -205,7 +204,7 @@ class Moments:
         # Of a zone with seconds the encoder would write another moment.
         is_text = set(map(_zone, filter(None, values))) == {UTC}
         if not is_text:
-            return pa.array(values, self.type, memory_pool=_pool)
+            return pa.array(values, self.type, memory_pool=POOL)
         return _Text(_encode(values)[1:-1], len(values))
 
     def join(self, pieces: Sequence[_Text]) -> pa.Array:
@@ -213,7 +212,7 @@ class Moments:
         whole = b",".join([*(piece.values for piece in pieces), b'"'])
         if b"n" in whole:
             whole = whole.replace(b"null", _QUOTED_NULL)
-        return _cut(whole[1:], _count(pieces), '","', _NULL).cast(self.type, memory_pool=_pool)
+        return cut_text(whole[1:], _count(pieces), '","', _NULL).cast(self.type, memory_pool=POOL)
 
 
 class _Packed(msgspec.Struct):
@@ -242,13 +241,13 @@ class Plain:
         try:
             packed = self._pack([0 if value is None else value for value in values])
         except (TypeError, ValueError, struct.error):
-            return pa.array(values, self.type, memory_pool=_pool)
+            return pa.array(values, self.type, memory_pool=POOL)
         return _Packed(packed, bytes([value is not None for value in values]), len(values))
 
     def join(self, pieces: Sequence[_Packed]) -> pa.Array:
         """Return values as an array."""
         count, present, packed = _unpacked(pieces)
-        values = _bits(packed) if pa.types.is_boolean(self.type) else pa.py_buffer(packed)
+        values = bits(packed) if pa.types.is_boolean(self.type) else pa.py_buffer(packed)
         return pa.Array.from_buffers(self.type, count, [present, values])
 
 
@@ -337,7 +336,7 @@ def _cut_measured(pieces: Sequence[_Measured]) -> pa.Array:
     count, present, lengths = _unpacked([piece.lengths for piece in pieces])
     steps = pa.Array.from_buffers(pa.int32(), count + 1, [None, pa.py_buffer(bytes(4) + lengths)])
     # Checked: of more than two gigabytes in one column the ends would begin anew.
-    ends = _compute("cumulative_sum_checked", steps, options=pc.CumulativeOptions()).buffers()[1]
+    ends = compute("cumulative_sum_checked", steps, options=pc.CumulativeOptions()).buffers()[1]
     whole = pa.py_buffer(b"".join([piece.values for piece in pieces]))
     return pa.Array.from_buffers(pa.string(), count, [present, ends, whole])
 
@@ -346,57 +345,9 @@ def _unpacked(pieces: Sequence[_Packed]) -> tuple[int, pa.Buffer | None, bytes]:
     """Return how many values there are, the bits that say which are there, and their bytes."""
     present = None
     if any(piece.presence for piece in pieces):
-        present = _bits(b"".join([piece.presence or b"\1" * piece.count for piece in pieces]))
+        present = bits(b"".join([piece.presence or b"\1" * piece.count for piece in pieces]))
     return _count(pieces), present, b"".join([piece.values for piece in pieces])
 
 
 def _count(pieces: Sequence[_Text] | Sequence[_Packed]) -> int:
     return sum([piece.count for piece in pieces])
-
-
-def _cut(whole: bytes, count: int, between: str, null: str) -> pa.Array:
-    """Return a text cut into its values, each with `between` after it; those that are `null` are nulls."""
-    values = _cut_evenly(whole, count, between.encode())
-    if values is None:
-        values = _split(whole, between)
-    if null[:1].encode() not in whole:  # one character is found at a tenth of the cost of two
-        return values
-    # The bits that say which values differ from null are those that say which are there.
-    present = _compute("not_equal", values, pa.scalar(null)).buffers()[1]
-    return pa.Array.from_buffers(values.type, count, [present, *values.buffers()[1:]])
-
-
-def _cut_evenly(whole: bytes, count: int, between: bytes) -> pa.Array | None:
-    """Return a text cut into values of one width, as ids and times are: a quarter of the cost; None if they are not."""
-    step, odd = divmod(len(whole), count)
-    width = step - len(between)
-    if odd or not width:
-        return None
-    # All there are of `between` are where they have to be, so none is elsewhere.
-    if any(whole[width + at :: step] != between[at : at + 1] * count for at in range(len(between))):
-        return None
-    steps = pa.Array.from_buffers(pa.binary(step), count, [None, pa.py_buffer(whole)])
-    values = _compute("binary_slice", steps, options=pc.SliceOptions(0, width))
-    ends = _even_ends(1 << count.bit_length(), width).slice(0, 4 * (count + 1))
-    return pa.Array.from_buffers(pa.string(), count, [None, ends, values.buffers()[1]])
-
-
-@lru_cache(maxsize=32)
-def _even_ends(count: int, width: int) -> pa.Buffer:
-    return pa.py_buffer(struct.pack(f"={count}i", *range(0, count * width, width)))
-
-
-def _split(whole: bytes, between: str) -> pa.Array:
-    ends = pa.py_buffer(struct.pack("=ii", 0, len(whole) - len(between)))
-    one = pa.Array.from_buffers(pa.string(), 1, [None, ends, pa.py_buffer(whole)])
-    return _compute("split_pattern", one, options=pc.SplitPatternOptions(between)).values
-
-
-def _bits(flags: bytes) -> pa.Buffer:
-    """Return a bit for each byte, 0 for 0."""
-    array = pa.Array.from_buffers(pa.uint8(), len(flags), [None, pa.py_buffer(flags)])
-    return array.cast(pa.bool_(), memory_pool=_pool).buffers()[1]
-
-
-def _compute(function: str, *arguments: Any, options: Any = None) -> Any:
-    return pc.call_function(function, list(arguments), options, _pool)

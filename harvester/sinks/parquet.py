@@ -1,4 +1,4 @@
-"""Segments of columns. Only this module, `columns`, `arrow`, `native` and `buffers` import pyarrow.
+"""Segments of columns. Only this module, `columns`, `cut`, `arrow`, `native` and `buffers` import pyarrow.
 
 Rows wait, records already taken apart, until there are enough to be turned into columns at a good price; columns wait
 until they are a row group. Both are done in a worker thread.

@@ -10,7 +10,8 @@ from random import Random
 import msgspec
 
 from harvester.job.ids import Sieve, hour_of
-from harvester.job.walk import Answer, Ask, Sifted, Walk
+from harvester.job.nouns import Answer, Ask, Sifted
+from harvester.job.walk import Walk
 from harvester.journal import DATELESS
 from harvester.model import Cursor, Listing, Window
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harvester.job.ids import BUCKET_COST, IdStore, Sieve, hour_of
-from harvester.job.walk import Sifted
+from harvester.job.nouns import Sifted
 from harvester.journal import DATELESS, NAMELESS, Journal
 from harvester.model import Window
 

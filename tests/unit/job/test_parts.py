@@ -15,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harvester.job.ids import PASSES, Sieve
+from harvester.job.nouns import Answer, Ask, Sifted
 from harvester.job.parts import Parts
-from harvester.job.walk import Answer, Ask, Sifted, Walk
+from harvester.job.walk import Walk
 from harvester.model import Listing, Part, Window
 
 from .servers import RAW, Call, at, calls, keys, moment

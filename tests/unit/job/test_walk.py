@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harvester.job.walk import MAX_PASSES, Answer, Ask, Sifted, Walk
+from harvester.job.nouns import Answer, Ask, Sifted
+from harvester.job.walk import MAX_PASSES, Walk
 from harvester.model import Cursor, Listing, Window
 
 from .servers import RAW, Call, Server, Walked, at, calls, moment, walk_over

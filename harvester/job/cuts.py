@@ -2,13 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from harvester.model import Part, Window
+import msgspec
+
+from harvester.model import Gap, Part, Window
 
 _EVER = datetime.max.replace(tzinfo=UTC)
+
+
+class Stretch(msgspec.Struct):
+    """A part of a window and where its calls seem to lie; `depth` counts the cuts that led to it."""
+
+    part: Part
+    begin: datetime | None = None
+    end: datetime | None = None
+    depth: int = 0
+
+    def cut(self, cuts: Sequence[datetime], *, has_last_day: bool) -> list[Stretch]:
+        """Return the stretches between these moments, in order.
+
+        Args:
+            cuts: Moments in it, in order.
+            has_last_day: The filter's ranges hold the last day they name.
+        """
+        ends = zip([self.part.since, *cuts], [*cuts, self.part.until], strict=True)
+        known = zip([self.begin, *cuts], [*cuts, self.end], strict=True)
+        return [
+            Stretch(Part(since, until, has_last_day), low, high, self.depth + 1)
+            for (since, until), (low, high) in zip(ends, known, strict=True)
+        ]
+
+
+class Split(msgspec.Struct):
+    """A stretch being cut: `told` are the totals of its parts so far. `gaps`: what reading it as one came to."""
+
+    stretch: Stretch
+    total: int
+    parts: list[Stretch]
+    told: dict[Part, int] = {}
+    gaps: list[Gap] | None = None
 
 
 def cuts_between(

@@ -30,6 +30,7 @@ from harvester.recordings import Counts, RecordingFetcher
 from harvester.sinks.audio import Recordings
 
 from .dossier import Dossier, Owed, RecordingTask, Task, owed_answer
+from .nouns import gap_in
 from .shape import Detail, Shaper
 
 PLACES = 8
@@ -346,15 +347,9 @@ class Enricher:
 
     def _gap(self, task: Task, kind: Owed, message: str, *, is_final: bool) -> Gap:
         window = task.dossier.opened.stored.window
-        return Gap(
-            kind="recording" if task.dossier.owed == "recording" else kind,  # its row is written already
-            agent_id=window.agent_id,
-            since=window.since,
-            until=window.until,
-            call_id=task.call_id,
-            final=is_final,
-            message=message,
-        )
+        if task.dossier.owed == "recording":  # its row is written already
+            kind = "recording"
+        return gap_in(window, kind, message, call_id=task.call_id, final=is_final)
 
 
 def _gone(root: Path, kept: Mapping[str, KeptRecording]) -> set[str]:

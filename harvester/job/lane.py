@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 
 import anyio
-from msgspec import structs
 
 from harvester.errors import AccessError, ProviderError
 from harvester.fetch import Account, described
@@ -244,11 +243,7 @@ class Lane:
         if not (ask.is_probe or self.enricher.is_needed):
             # Rows that need no more than their list can be made where the answer arrives.
             agent_id = opened.stored.window.agent_id
-            request = structs.replace(
-                request,
-                read_by=self._shaper.read_by,
-                note=self._shaper.note(agent_id, self._roster.names.get(agent_id or "")),
-            )
+            request = self._shaper.ahead(request, agent_id, self._roster.names.get(agent_id or ""))
         return Errand(request, opened, ask)
 
     def _largest(self) -> OpenWindow | None:

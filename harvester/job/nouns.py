@@ -1,4 +1,4 @@
-"""What a walk asks for, and what it needs of an answer. Plain data."""
+"""What a walk asks for, what it needs of an answer, and what is missing of its window. Plain data."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime
 
 import msgspec
 
-from harvester.model import Cursor, Listing, Part
+from harvester.model import Cursor, Gap, GapKind, Listing, Part, Window
 
 
 class Ask(msgspec.Struct, frozen=True):
@@ -57,3 +57,18 @@ class Answer(msgspec.Struct, frozen=True):
     ids: Sequence[str]
     moments: Sequence[datetime | None]
     sifted: Sifted
+
+
+def gap_in(
+    window: Window, kind: GapKind, message: str, *, call_id: str | None = None, final: bool = False
+) -> Gap:
+    """Return that something of a window is missing."""
+    return Gap(
+        kind=kind,
+        agent_id=window.agent_id,
+        since=window.since,
+        until=window.until,
+        call_id=call_id,
+        message=message,
+        final=final,
+    )

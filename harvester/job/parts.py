@@ -20,7 +20,7 @@ I/O and can be driven by any number of askers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
@@ -28,8 +28,9 @@ import msgspec
 
 from harvester.model import Cursor, Gap, Part
 
-from .cuts import after, cuts_between, is_made_up
+from .cuts import Split, Stretch, cuts_between, is_made_up
 from .nouns import Answer, Ask
+from .proof import WHOLE, Proof, Step, total_of
 from .walk import Walk
 
 SPLIT_ABOVE = 20_000
@@ -49,28 +50,7 @@ LEAST_GUESS = timedelta(hours=1)
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 """How far back a first row may lie that cannot be asked for: an hour, then sixteen times more with each cut."""
 
-_WHOLE = Part()
-_UNFILTERED = Part(is_again=True)
 _ROW = 1
-
-
-class _Stretch(msgspec.Struct):
-    """A part of the window and where its calls seem to lie; `depth` counts the cuts that led to it."""
-
-    part: Part
-    begin: datetime | None = None
-    end: datetime | None = None
-    depth: int = 0
-
-
-class _Split(msgspec.Struct):
-    """A stretch being cut: `told` are the totals of its parts so far. `gaps`: what reading it as one came to."""
-
-    stretch: _Stretch
-    total: int
-    parts: list[_Stretch]
-    told: dict[Part, int] = {}
-    gaps: list[Gap] | None = None
 
 
 class Parts:
@@ -93,11 +73,11 @@ class Parts:
         self.given: int = 0
         self._begin = begin
         self._cuts_at: Literal["second", "day"] | None = cuts_at
-        self._whole = begin(_WHOLE)
+        self._whole = begin(WHOLE)
         window = self._whole.window
-        self._walks: dict[Part, Walk] = {_WHOLE: self._whole}
-        self._stretches: dict[Part, _Stretch] = {_WHOLE: _Stretch(_WHOLE)}
-        self._splits: dict[Part, _Split] = {}
+        self._walks: dict[Part, Walk] = {WHOLE: self._whole}
+        self._stretches: dict[Part, Stretch] = {WHOLE: Stretch(WHOLE)}
+        self._splits: dict[Part, Split] = {}
         self._held: set[Part] = set()
         self._questions: list[Ask] = []
         self._day: Part | None = None
@@ -107,15 +87,10 @@ class Parts:
         self._knows_first = window.since is not None
         self._most = split_above
         self._part_calls = split_above // 2
-        self._check_above = split_above // 4
         self._is_split = False
         self.is_skipped: bool = False
         self._is_checked = False
-        self._proof: Generator[Part, int | None, bool] | None = None
-        # Totals for the proof that were asked for while the last pages were on their way; None: not yet.
-        self._early: dict[Part, int | None] | None = None
-        self._early_out: set[Part] = set()
-        self._is_early_void = False
+        self._proof = Proof(self._whole, cuts_at, compare_above=split_above // 4)
         self._missing = 0
         self._passes = 0
         self._out = 0
@@ -176,12 +151,12 @@ class Parts:
         if self._questions:
             self._out += 1
             return self._questions.pop()
-        is_early = self._early is not None
+        is_early = self._proof.is_early
         ask = self._next_page()
         if ask is not None:
             self._out += 1
-            # Not the last page, after all: what there is in the end is asked then, once more.
-            self._is_early_void |= is_early
+            if is_early:  # Not the last page, after all: what there is in the end is asked then, once more.
+                self._proof.void()
         return ask
 
     @property
@@ -198,7 +173,7 @@ class Parts:
                 self._held.add(part)  # its first page is on its way; the others wait until the cut is good
             elif ask.cursor.page and not walk.pages_left:
                 self._ask_early()
-            return ask if part is _WHOLE else msgspec.structs.replace(ask, part=part)
+            return ask if part is WHOLE else msgspec.structs.replace(ask, part=part)
         return None
 
     def _is_counted(self, part: Part) -> bool:
@@ -259,13 +234,13 @@ class Parts:
         """Note where the rows of a part seem to lie; where its first row is not known, that is guessed."""
         stretch = self._stretches[part]
         moments = [at for at in answer.moments if at is not None]
-        if moments and part.since is None and (part == _WHOLE or not self._knows_first):
+        if moments and part.since is None and (part == WHOLE or not self._knows_first):
             first, last = min(moments), max(moments)
             pages = (walk.total or 0) / len(moments)
             guess = (last - first) * pages + LEAST_GUESS * MAX_CUTS**stretch.depth
             since = walk.window.since
             begin = since or (last - guess if last - EARLIEST > guess else EARLIEST)
-            stretch.begin, stretch.end = begin, last if part == _WHOLE else stretch.end
+            stretch.begin, stretch.end = begin, last if part == WHOLE else stretch.end
 
     def _is_long(self, part: Part, walk: Walk) -> bool:
         return self._cuts_at is not None and not part.is_again and (walk.total or 0) > self._most
@@ -274,7 +249,7 @@ class Parts:
         """Cut a stretch; the window itself first needs to know where its last row lies, and what a day is."""
         assert walk.total is not None
         stretch = self._stretches[part]
-        if part != _WHOLE:
+        if part != WHOLE:
             if self._cut(part, walk.total):
                 del self._walks[part]
         elif stretch.begin is not None:
@@ -287,9 +262,11 @@ class Parts:
     def _learn(self, ask: Ask, answer: Answer | None) -> None:
         """Take the answer to a question about the window: its last row, a day's total, or its total at the end."""
         if ask.is_check:
-            self._take_total(ask.part, None if answer is None else answer.listing.total)
+            total = None if answer is None else answer.listing.total
+            if not self._proof.takes_early(ask.part, total):
+                self._go_on(self._proof.go_on(total))
             return
-        walk, whole = self._walks[_WHOLE], self._stretches[_WHOLE]
+        walk, whole = self._walks[WHOLE], self._stretches[WHOLE]
         if ask.part == self._day:
             told = (answer is not None and answer.listing.total) or 0
             self._has_last_day = told > 0
@@ -305,9 +282,9 @@ class Parts:
         self._unanswered -= 1
         if self._unanswered:
             return
-        self._held.discard(_WHOLE)
-        if not self._is_ignored and self._cut(_WHOLE, walk.total or 0):
-            del self._walks[_WHOLE]
+        self._held.discard(WHOLE)
+        if not self._is_ignored and self._cut(WHOLE, walk.total or 0):
+            del self._walks[WHOLE]
 
     def _question(self, ask: Ask) -> None:
         """Ask something that has to be known before the window is cut."""
@@ -333,14 +310,9 @@ class Parts:
         cuts = cuts_between(begin, end, count, cuts_at, within=bounds)
         if not cuts:
             return False
-        ends = zip([part.since, *cuts], [*cuts, part.until], strict=True)
-        known = zip([begin, *cuts], [*cuts, end], strict=True)
-        parts = [
-            _Stretch(Part(since, until, self._has_last_day), low, high, stretch.depth + 1)
-            for (since, until), (low, high) in zip(ends, known, strict=True)
-        ]
+        parts = stretch.cut(cuts, has_last_day=self._has_last_day)
         self._is_split = True
-        self._splits[part] = _Split(stretch, total, parts, gaps=gaps)
+        self._splits[part] = Split(stretch, total, parts, gaps=gaps)
         for one in parts:
             self._stretches[one.part] = one
             self._walks[one.part] = self._begin(one.part)
@@ -354,12 +326,12 @@ class Parts:
         self._most = min(self._most, max(walk.seen.distinct, 2 * walk.page_size))
         return self._cut(part, total, walk.gaps)
 
-    def _split_of(self, part: Part) -> _Split | None:
+    def _split_of(self, part: Part) -> Split | None:
         return next(
             (split for split in self._splits.values() if any(one.part == part for one in split.parts)), None
         )
 
-    def _told(self, split: _Split, part: Part, total: int | None) -> None:
+    def _told(self, split: Split, part: Part, total: int | None) -> None:
         """Take a part's total; once all have told theirs, walk them if they make up the stretch."""
         if total is None:
             self._refuse(split)
@@ -373,7 +345,7 @@ class Parts:
             else:
                 self._refuse(split)
 
-    def _accept(self, split: _Split) -> None:
+    def _accept(self, split: Split) -> None:
         del self._splits[split.stretch.part]
         for one in split.parts:
             self._held.discard(one.part)
@@ -382,7 +354,7 @@ class Parts:
                 self._begin_cut(one.part, walk)
             self._settle(one.part)
 
-    def _refuse(self, split: _Split) -> None:
+    def _refuse(self, split: Split) -> None:
         """Give up the parts; the stretch is read as one, or was and keeps its gaps."""
         del self._splits[split.stretch.part]
         for one in split.parts:
@@ -393,7 +365,7 @@ class Parts:
             return
         self._read_again(split.stretch)
 
-    def _read_again(self, stretch: _Stretch) -> None:
+    def _read_again(self, stretch: Stretch) -> None:
         part = msgspec.structs.replace(stretch.part, is_again=True)
         self._stretches[part] = stretch
         self._walks[part] = self._begin(part)
@@ -405,75 +377,18 @@ class Parts:
         if self._is_checked or not self.is_done:
             return
         self._is_checked = True
-        if self._cuts_at is not None and self._whole.total is not None and not self.gaps:
-            self._proof = self._prove(self._whole.total)
-            self._go_on(None)
+        if self._proof.can_be and not self.gaps:
+            self._go_on(self._proof.begin(self.given, is_split=self._is_split))
 
     def _ask_early(self) -> None:
         """Ask while the last pages are on their way for what the proof will ask first."""
-        told = self._whole.total
-        if (
-            self._early is not None
-            or told is None
-            or self._cuts_at is None
-            or self.gaps
-            or not self._is_all_asked
-        ):
-            return
-        self._early = {}
-        wanted = [_WHOLE] if self._is_split else []
-        if self._is_compared(told):
-            wanted.append(_UNFILTERED)
-        self._early_out = set(wanted)
-        self._questions += [self._total_of(part) for part in wanted]
+        if self._proof.can_be and not (self._proof.is_early or self.gaps) and self._is_all_asked:
+            self._questions += map(total_of, self._proof.ask_early(is_split=self._is_split))
 
-    def _take_total(self, part: Part, total: int | None) -> None:
-        if part in self._early_out:
-            assert self._early is not None
-            self._early_out.remove(part)
-            self._early[part] = total
-        else:
-            self._go_on(total)
-
-    def _go_on(self, total: int | None) -> None:
-        """Ask for the next total of the proof that is not known; where it fails the window is read again as one."""
-        assert self._proof is not None
-        try:
-            part = self._proof.send(total)
-            while self._early and part in self._early and not self._is_early_void:
-                part = self._proof.send(self._early.pop(part))
-        except StopIteration as proven:
-            if not proven.value:
-                self._is_split = True
-                self._read_again(self._stretches[_WHOLE])
-        else:
-            self._questions.append(self._total_of(part))
-
-    def _total_of(self, part: Part) -> Ask:
-        return Ask(Cursor(0, _ROW), is_probe=True, is_check=True, part=part)
-
-    def _is_compared(self, told: int) -> bool:
-        """Return whether the window is compared with what is listed with no filter by time."""
-        return self._whole.window.since is None and self._whole.ends_now and told > self._check_above
-
-    def _prove(self, told: int) -> Generator[Part, int | None, bool]:
-        """Yield whose totals to ask for; return whether nothing speaks for calls that did not come.
-
-        Totals are compared with the lower of two moments, so that calls that come or go meanwhile make no alarm.
-        """
-        window = self._whole.window
-        if self._is_split:
-            total = yield _WHOLE
-            if total is not None and self.given < min(total, told):
-                return False
-        if not self._is_compared(told):
-            return True
-        first = yield _UNFILTERED
-        if first is None or first <= self.given:
-            return True
-        kept = yield _WHOLE
-        later = (yield after(window)) if self._cuts_at == "second" else 0
-        last = yield _UNFILTERED
-        if kept is None or later is None or last is None:
-            return True
-        return kept + later >= min(first, last)
+    def _go_on(self, step: Step) -> None:
+        """Ask for the next total of the proof; where it fails the window is read again as one."""
+        if isinstance(step, Part):
+            self._questions.append(total_of(step))
+        elif not step:
+            self._is_split = True
+            self._read_again(self._stretches[WHOLE])

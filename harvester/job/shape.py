@@ -15,7 +15,7 @@ import msgspec
 from harvester.block import Row
 from harvester.errors import MalformedError
 from harvester.journal import DATELESS, NAMELESS, KeptRecording
-from harvester.model import Lines, Listing, NativeRows, Origin, Problem, Quarantined, ReadBy, Shape
+from harvester.model import Lines, Listing, NativeRows, Origin, Problem, Quarantined, Request, Shape
 from harvester.providers.base import Provider
 from harvester.providers.reading import Form, Options, note, read_by, take
 from harvester.providers.records import to_records
@@ -116,8 +116,7 @@ class Shaper:
         self._keep_raw = keep_raw
         self._blocks = blocks
         form: Form = "keys" if self._is_native else "lines" if lines else "columns"
-        self.read_by: ReadBy = read_by(Options(self._name, source, form, keep_raw))
-        """What may read list answers where they arrive, for `read`; told `note`."""
+        self._read_by = read_by(Options(self._name, source, form, keep_raw))
 
     def read(self, body: bytes, *, keys_only: bool = False, reading: bytes = b"") -> Page:
         """Read a list answer.
@@ -125,7 +124,7 @@ class Shaper:
         Args:
             body: The answer.
             keys_only: Its rows are not to be written.
-            reading: What `read_by` made of it, if it did.
+            reading: What was made of it where it arrived, if it was read there (`ahead`).
 
         Raises:
             MalformedError: It is not what the documents say.
@@ -139,9 +138,16 @@ class Shaper:
         calls, problems = provider.decode(body, listing, provider.key_type if keys_only else self._wire)
         return _read(listing, calls, problems)
 
-    def note(self, agent_id: str | None, agent_name: str | None) -> bytes:
-        """Return what `read_by` is to know of a request: the agent in its address, and its name."""
-        return note(self._run_id, agent_id, agent_name)
+    def ahead(self, request: Request, agent_id: str | None, agent_name: str | None) -> Request:
+        """Return a list request whose answer may be read where it arrives.
+
+        Args:
+            request: The request.
+            agent_id: The agent in its address.
+            agent_name: Its name from the list of agents.
+        """
+        told = note(self._run_id, agent_id, agent_name)
+        return msgspec.structs.replace(request, read_by=self._read_by, note=told)
 
     def _taken(self, body: bytes, reading: bytes) -> Page:
         """Return an answer as it was read where it arrived."""

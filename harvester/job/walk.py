@@ -29,7 +29,7 @@ from typing import Literal, cast
 from harvester.model import Cursor, Gap, Window
 
 from .locate import Bisection, is_worth_it
-from .nouns import Answer, Ask, Sifted
+from .nouns import Answer, Ask, Sifted, gap_in
 
 MAX_PASSES = 8
 
@@ -366,10 +366,7 @@ class Walk:
         return self.total - self._size - max(read, 0)
 
     def _gap(self, message: str) -> Gap:
-        window = self.window
-        return Gap(
-            kind="page", agent_id=window.agent_id, since=window.since, until=window.until, message=message
-        )
+        return gap_in(self.window, "page", message)
 
 
 def _is_ascending(moments: Sequence[datetime | None]) -> bool:

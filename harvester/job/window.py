@@ -16,8 +16,6 @@ from anyio.streams.memory import MemoryObjectSendStream
 from harvester.clock import Clock
 from harvester.fetch import Fetcher
 from harvester.journal import (
-    DATELESS,
-    NAMELESS,
     AnswerKey,
     Counts,
     Digest,
@@ -30,10 +28,11 @@ from harvester.journal import (
 )
 from harvester.model import Cursor, Gap, Listing, Part, Query
 
-from .dossier import Dossier, Owed, what_is_owed
+from .digests import brought_by, digest_of, page_of
+from .dossier import Dossier, what_is_owed
 from .enrich import Enricher
-from .ids import PASSES, IdStore, Sieve, hour_of
-from .nouns import Answer, Ask, Sifted
+from .ids import PASSES, IdStore, Sieve
+from .nouns import Answer, Ask, Sifted, gap_in
 from .parts import Parts
 from .plan import Range
 from .report import settle_counts
@@ -115,7 +114,7 @@ class OpenWindow:
             elif answer.place is None and not answer.key.is_probe:
                 digest = await self._shared.journal.run(Store.digest, answer.key)
                 self.kept.written += digest.written
-                page = _brought_by(digest)
+                page = brought_by(digest)
                 buckets = await self._shared.ids.open(self.stored.id, set(page.hours))
                 await self._shared.ids.settle(self._sieve(Part()).know(page, buckets))
         self._journaled = {
@@ -151,24 +150,14 @@ class OpenWindow:
         try:
             page = self._place.shaper.read_row(await journal.run(Store.body, answer.place))
         except ValueError:
-            self._gaps.append(self._damaged(what, digest.ids[0]))
+            message = "what the journal kept of it is damaged; --fresh exports the source again"
+            self._gaps.append(gap_in(self.stored.window, what, message, call_id=digest.ids[0]))
         else:
             self._owe(Dossier(self, answer.key, page, [0], digest.received_at, owed=what))
 
     def _owe(self, dossier: Dossier) -> None:
         self.owed.append(dossier)
         self.waiting += 1
-
-    def _damaged(self, what: Owed, call_id: str) -> Gap:
-        window = self.stored.window
-        return Gap(
-            kind=what,
-            agent_id=window.agent_id,
-            since=window.since,
-            until=window.until,
-            call_id=call_id,
-            message="what the journal kept of it is damaged; --fresh exports the source again",
-        )
 
     def asked(self, ask: Ask) -> tuple[Query, Cursor]:
         """Return what to ask the provider for."""
@@ -215,7 +204,7 @@ class OpenWindow:
         written = sum(page.calls[i] is not None for i in new) if page.problems else len(new)
         key = self._key(ask)
         if kept is None and not ask.is_check:
-            digest = _digest(page, received_at, new, written=written)
+            digest = digest_of(page, received_at, new, written=written)
             await self._shared.journal.keep(NewAnswer(self._place.job_id, key, digest, body))
         if ask.is_probe:
             written = 0
@@ -276,7 +265,7 @@ class OpenWindow:
         if kept.place is not None:
             body = await journal.run(Store.body, kept.place)
             return await self.receive(ask, body, digest.received_at, kept=digest)
-        page = _page_of(digest)
+        page = page_of(digest)
         new, sifted = ([], Sifted()) if ask.is_probe else await self._sift(ask, page)
         self._unwritten |= {page.ids[i] for i in new}
         self._take(ask, page, sifted)
@@ -309,18 +298,7 @@ class OpenWindow:
 
     async def lose(self, message: str) -> None:
         """Hand over that the window's agent cannot be asked."""
-        window = self.stored.window
-        await self._end(
-            [
-                Gap(
-                    kind="agent",
-                    agent_id=window.agent_id,
-                    since=window.since,
-                    until=window.until,
-                    message=message,
-                )
-            ]
-        )
+        await self._end([gap_in(self.stored.window, "agent", message)])
 
     async def _end(self, gaps: list[Gap]) -> None:
         self._shared.ids.forget(self.stored.id)
@@ -387,26 +365,16 @@ class OpenWindow:
             await self._shared.out.send(batch)
 
     def _lost_gaps(self) -> list[Gap]:
-        window, count = self.stored.window, len(self._unwritten)
-        if not count:
-            return []
+        count = len(self._unwritten)
         message = (
             f"{count} calls were listed in an earlier run whose answers are lost, and were not listed again"
         )
-        return [
-            Gap(
-                kind="page", agent_id=window.agent_id, since=window.since, until=window.until, message=message
-            )
-        ]
+        return [gap_in(self.stored.window, "page", message)] if count else []
 
     def _row_gaps(self) -> list[Gap]:
-        count, window = self.kept.quarantined, self.stored.window
-        if not count:
-            return []
+        count = self.kept.quarantined
         message = f"{count} rows are no JSON object or have no id; they are whole in quarantine"
-        return [
-            Gap(kind="row", agent_id=window.agent_id, since=window.since, until=window.until, message=message)
-        ]
+        return [gap_in(self.stored.window, "row", message)] if count else []
 
 
 def _state(gaps: Sequence[Gap]) -> WindowState:
@@ -415,40 +383,3 @@ def _state(gaps: Sequence[Gap]) -> WindowState:
     if not open_gaps:
         return "complete"
     return "owed" if all(gap.kind in {"detail", "recording"} for gap in open_gaps) else "gap"
-
-
-def _digest(page: Page, received_at: datetime, new: Sequence[int], *, written: int) -> Digest:
-    listing = page.listing
-    return Digest(
-        listing.total,
-        listing.size,
-        listing.page,
-        listing.has_more,
-        page.ids,
-        page.moments,
-        [i for i, hour in enumerate(page.hours) if hour == NAMELESS] if page.problems else [],
-        written,
-        received_at,
-        None if len(new) == len(page.ids) else list(new),
-    )
-
-
-def _brought_by(digest: Digest) -> Page:
-    """Return the rows of an answer that were new to the output with it: what its segment holds."""
-    page = _page_of(digest)
-    if digest.brought is None:
-        return page
-    for name in ("calls", "ids", "moments", "hours"):
-        values = getattr(page, name)
-        setattr(page, name, [values[i] for i in digest.brought])
-    return page
-
-
-def _page_of(digest: Digest) -> Page:
-    """Return an answer as its digest has it: without its rows, but as many."""
-    nothing = msgspec.Raw(b"")
-    listing = Listing([nothing] * len(digest.ids), digest.total, digest.size, digest.page, digest.has_more)
-    hours = [DATELESS if at is None else hour_of(at) for at in digest.moments]
-    for index in digest.nameless:
-        hours[index] = NAMELESS
-    return Page(listing, [None] * len(digest.ids), digest.ids, digest.moments, hours, [])

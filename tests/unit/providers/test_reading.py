@@ -12,9 +12,9 @@ import pytest
 from harvester.block import Block
 from harvester.errors import MalformedError
 from harvester.job.shape import Page, Shaper
-from harvester.model import Lines, NativeRows, Shape
+from harvester.model import Lines, NativeRows, Request, Shape
 from harvester.providers import PROVIDERS, get_provider
-from harvester.providers.reading import note, open_reader, take
+from harvester.providers.reading import open_reader, take
 from harvester.record import Records
 from harvester.sinks.ndjson import _lines, native_lines
 
@@ -41,8 +41,10 @@ def shaper(provider: str, shape: Shape, *, lines: bool, keep_raw: bool = True) -
 
 
 def reading_of(one: Shaper, body: bytes, agent: tuple[str | None, str | None]) -> bytes:
-    assert one.read_by.function == "harvester.providers.reading:open_reader"
-    return open_reader(one.read_by.options)(body, NOW, note("r", *agent))
+    request = one.ahead(Request("list calls", "/"), *agent)
+    assert request.read_by is not None
+    assert request.read_by.function == "harvester.providers.reading:open_reader"
+    return open_reader(request.read_by.options)(body, NOW, request.note)
 
 
 def written(one: Shaper, page: Page, new: range | list[int], agent: tuple[str | None, str | None]) -> bytes:

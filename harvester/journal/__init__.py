@@ -25,10 +25,10 @@ from typing import Concatenate, ParamSpec, Self, TypeVar
 
 import anyio
 import msgspec
-import zstandard
 
 from harvester.errors import JournalError, OutputError
 
+from .answers import DamagedError
 from .lock import Lock, holder_of
 from .nouns import (
     DATELESS,
@@ -247,7 +247,7 @@ def _translated(done: str) -> Iterator[None]:
         raise OutputError(
             f"the journal cannot be {done}: {what}; mend that (free space, allow access), then the same command goes on"
         ) from error
-    except (sqlite3.DatabaseError, zstandard.ZstdError, msgspec.MsgspecError) as error:
+    except (sqlite3.DatabaseError, DamagedError, msgspec.MsgspecError) as error:
         raise JournalError(
             f"the journal is damaged: {error}; export into another folder with --out"
         ) from error

@@ -1,31 +1,34 @@
 """The bodies of answers, from when they came until their rows are in a committed segment.
 
-They are appended in batches, as zstd frames, to files of one job each; the database says which answer is where. A
+They are appended, each packed on its own by LZ4, to files of one job each; the database says which answer is where. A
 file is dropped whole once no answer in it is needed. This is three times cheaper than a database blob each, and the
 file shrinks as segments commit.
+
+What is kept for minutes is to cost little of the processor, and the disk is not to write the output twice. LZ4 makes a
+body 2.4 to 3.7 times smaller at 900 MB/s, zstd at its fastest useful level (-3) 2.5 to 5.7 times at 450 to 550: for a
+million calls that is 0.3 s of a core less, and nothing packed would be 0.3 s less again for three times the bytes.
 """
 
 from __future__ import annotations
 
 import os
-from collections import OrderedDict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-import zstandard
+import lz4.block
 
 FOLDER = "answers"
 MAX_FILE_BYTES = 64 * 1024 * 1024
-MAX_FRAME_BYTES = 2 * 1024 * 1024
-"""Of bodies, before compression: what reading one of them costs."""
-FRAMES_HELD = 4
-LEVEL = -3
-"""Of zstd: what is kept for minutes is to cost little. 17 us for a page of 44 kB, where level 1 takes 28."""
+ACCELERATION = 4
+"""Of LZ4: a third faster than 1, and 3 % larger."""
+
+Place = tuple[int, int, int]
+"""Where a body is: its file, offset and length there."""
 
 
-Place = tuple[int, int, int, int, int]
-"""Where a body is: file, offset and length of its frame in the file, its start and length in the frame."""
+class DamagedError(ValueError):
+    """Something is not as it was written."""
 
 
 class Bodies:
@@ -40,10 +43,6 @@ class Bodies:
         self._folder = folder / FOLDER
         self._next_file = first_file
         self._current: dict[int, tuple[int, int]] = {}
-        self._compressor = zstandard.ZstdCompressor(level=LEVEL)
-        # Fresh memory for each frame would cost as much as compressing it: the system clears it page by page.
-        self._joined = bytearray()
-        self._frames: OrderedDict[tuple[int, int], bytes] = OrderedDict()
 
     def append(self, job_id: int, bodies: Sequence[bytes]) -> list[Place]:
         """Append bodies of a job and make them durable; return where each is."""
@@ -57,11 +56,11 @@ class Bodies:
         with self._path(number).open("ab") as file:
             # What a failed append left behind is not in the database: it is written over.
             file.truncate(end)
-            for group in _groups(bodies):
-                frame = self._pack(group)
-                file.write(frame)
-                places += _places(number, end, len(frame), group)
-                end += len(frame)
+            for body in bodies:
+                packed = pack(body)
+                file.write(packed)
+                places.append((number, end, len(packed)))
+                end += len(packed)
             file.flush()
             os.fdatasync(file.fileno())
         if is_new:
@@ -69,43 +68,19 @@ class Bodies:
         self._current[job_id] = (number, end)
         return places
 
-    def _pack(self, group: Sequence[bytes]) -> bytes:
-        size = sum(map(len, group))
-        if len(self._joined) < size:
-            self._joined = bytearray(size)
-        end = 0
-        for body in group:
-            begin, end = end, end + len(body)
-            self._joined[begin:end] = body
-        with memoryview(self._joined) as joined:
-            frame: bytes = self._compressor.compress(joined[:size])
-        if size > 2 * MAX_FRAME_BYTES:
-            self._joined = bytearray()  # one body may be very large
-        return frame
-
     def read(self, place: Place) -> bytes:
         """Return a body.
 
         Raises:
-            ValueError: It is not there as it was written.
+            DamagedError: It is not there as it was written.
         """
-        number, offset, length, start, size = place
-        frame = self._frames.get((number, offset))
-        if frame is None:
-            try:
-                with self._path(number).open("rb") as file:
-                    file.seek(offset)
-                    packed = file.read(length)
-                frame = zstandard.ZstdDecompressor().decompress(packed)
-            except FileNotFoundError as error:
-                raise ValueError(f"answers file {number} is gone") from error
-            except zstandard.ZstdError as error:
-                raise ValueError(f"answers file {number} is damaged") from error
-            self._frames[number, offset] = frame
-            if len(self._frames) > FRAMES_HELD:
-                self._frames.popitem(last=False)
-        self._frames.move_to_end((number, offset))
-        return frame[start : start + size]
+        number, offset, length = place
+        try:
+            with self._path(number).open("rb") as file:
+                file.seek(offset)
+                return unpack(file.read(length))
+        except FileNotFoundError as error:
+            raise DamagedError(f"answers file {number} is gone") from error
 
     def roll(self, job_id: int) -> None:
         """Begin another file with the next answer of a job, so that this one can go when it is not needed."""
@@ -121,28 +96,28 @@ class Bodies:
                     path.unlink()
 
     def _path(self, number: int) -> Path:
-        return self._folder / f"{number:08d}.zst"
+        return self._folder / f"{number:08d}.lz4"
 
 
-def _groups(bodies: Sequence[bytes]) -> Iterable[list[bytes]]:
-    """Cut bodies into frames of about the largest size."""
-    group: list[bytes] = []
-    size = 0
-    for body in bodies:
-        group.append(body)
-        size += len(body)
-        if size >= MAX_FRAME_BYTES:
-            yield group
-            group, size = [], 0
-    if group:
-        yield group
+def pack(data: bytes) -> bytes:
+    """Return bytes packed."""
+    packed: bytes = lz4.block.compress(data, mode="fast", acceleration=ACCELERATION)
+    return packed
 
 
-def _places(number: int, offset: int, length: int, group: Sequence[bytes]) -> Iterable[Place]:
-    start = 0
-    for body in group:
-        yield (number, offset, length, start, len(body))
-        start += len(body)
+def unpack(packed: bytes) -> bytes:
+    """Return what was packed, which was not empty.
+
+    Raises:
+        DamagedError: It was not packed so; bytes that were lost and read as zeros are no LZ4.
+    """
+    try:
+        data: bytes = lz4.block.decompress(packed)
+    except (lz4.block.LZ4BlockError, ValueError, MemoryError) as error:
+        raise DamagedError(f"it is damaged: {error}") from error
+    if not data:
+        raise DamagedError("it is damaged: nothing is in it")
+    return data
 
 
 def _sync(folder: Path) -> None:

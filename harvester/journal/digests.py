@@ -11,9 +11,8 @@ from collections import OrderedDict
 from collections.abc import Sequence
 
 import msgspec
-import zstandard
 
-from .answers import LEVEL
+from .answers import pack, unpack
 from .nouns import Digest
 
 PIECE = 256
@@ -34,7 +33,6 @@ class Digests:
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
-        self._compressor = zstandard.ZstdCompressor(level=LEVEL)
         self._held: OrderedDict[int, list[Digest]] = OrderedDict()
 
     def keep(self, digests: Sequence[tuple[int, int, Digest]]) -> list[tuple[int, int]]:
@@ -56,7 +54,7 @@ class Digests:
         return places
 
     def _enter(self, job_id: int, window_id: int, digests: list[Digest]) -> int:
-        packed = self._compressor.compress(_encode(digests))
+        packed = pack(_encode(digests))
         cursor = self._db.execute(
             "INSERT INTO digest (window_id, job_id, packed) VALUES (?, ?, ?)", (window_id, job_id, packed)
         )
@@ -67,7 +65,7 @@ class Digests:
         """Return a digest."""
         if piece not in self._held:
             (packed,) = self._db.execute("SELECT packed FROM digest WHERE id = ?", (piece,)).fetchone()
-            self._held[piece] = _decode(zstandard.decompress(packed))
+            self._held[piece] = _decode(unpack(packed))
             if len(self._held) > PIECES_HELD:
                 self._held.popitem(last=False)
         self._held.move_to_end(piece)

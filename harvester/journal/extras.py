@@ -21,7 +21,7 @@ def details(store: Store, window_id: int, call_ids: Sequence[str]) -> dict[str, 
     found: dict[str, KeptDetail] = {}
     for some, marks in _in_questions(call_ids):
         rows = store.db.execute(
-            f"SELECT call_id, at, message, file, offset, length, start, bytes FROM detail"  # noqa: S608 - marks alone
+            f"SELECT call_id, at, message, file, offset, length FROM detail"  # noqa: S608 - marks alone
             f" WHERE window_id = ? AND call_id IN ({marks})",
             (window_id, *some),
         ).fetchall()

@@ -120,7 +120,7 @@ class KeptAnswer(msgspec.Struct):
     """An answer of an open window in the journal; `place` None: its rows are in a committed segment."""
 
     key: AnswerKey
-    place: tuple[int, int, int, int, int] | None
+    place: tuple[int, int, int] | None
 
 
 class NewAnswer(msgspec.Struct):

@@ -5,7 +5,7 @@ Moments are whole microseconds since 1970, UTC. `since` is NULL for "all before"
 there until its row is in one; `message` says why there is none for good. A recording is of a source, of all its jobs.
 """
 
-VERSION = "3"
+VERSION = "4"
 """Another version is refused, never converted in silence."""
 
 SCHEMA = """
@@ -41,7 +41,7 @@ CREATE TABLE answer (
     window_id INTEGER NOT NULL, pass INTEGER NOT NULL, page INTEGER NOT NULL, size INTEGER NOT NULL,
     is_probe INTEGER NOT NULL, part TEXT NOT NULL, job_id INTEGER NOT NULL,
     digest INTEGER NOT NULL, nth INTEGER NOT NULL,
-    file INTEGER, offset INTEGER, length INTEGER, start INTEGER, bytes INTEGER,
+    file INTEGER, offset INTEGER, length INTEGER,
     PRIMARY KEY (window_id, pass, page, size, is_probe, part)
 ) WITHOUT ROWID;
 CREATE INDEX answer_in_file ON answer (file) WHERE file IS NOT NULL;
@@ -51,7 +51,7 @@ CREATE TABLE digest (
 CREATE INDEX digest_of_window ON digest (window_id);
 CREATE TABLE detail (
     window_id INTEGER NOT NULL, call_id TEXT NOT NULL, job_id INTEGER NOT NULL, at INTEGER NOT NULL,
-    message TEXT NOT NULL, file INTEGER, offset INTEGER, length INTEGER, start INTEGER, bytes INTEGER,
+    message TEXT NOT NULL, file INTEGER, offset INTEGER, length INTEGER,
     PRIMARY KEY (window_id, call_id)
 ) WITHOUT ROWID;
 CREATE INDEX detail_in_file ON detail (file) WHERE file IS NOT NULL;

@@ -11,7 +11,7 @@ import msgspec
 
 from harvester.model import Agent, Gap, Segment, Window
 
-from .answers import Bodies
+from .answers import Bodies, Place
 from .database import Transaction, open_database, open_scratch
 from .digests import Digests
 from .nouns import (
@@ -284,14 +284,14 @@ class Store:
             [(answer.job_id, answer.key.window_id, answer.digest) for answer in answers]
         )
         self._db.executemany(
-            "INSERT OR REPLACE INTO answer VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO answer VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 (*msgspec.structs.astuple(answer.key), answer.job_id, *digest, *place)
                 for answer, digest, place in zip(answers, digests, places[: len(answers)], strict=True)
             ],
         )
         self._db.executemany(
-            "INSERT OR REPLACE INTO detail VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO detail VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 (new.window_id, new.call_id, new.job_id, to_us(new.received_at), new.message, *place)
                 for new, place in zip(details, places[len(answers) :], strict=True)
@@ -300,7 +300,7 @@ class Store:
 
     def _append(self, bodies: Sequence[tuple[int, bytes]]) -> list[tuple[int | None, ...]]:
         """Append bodies, each of a job; return where they are, in their order; nothing for one without a byte."""
-        places: list[tuple[int | None, ...]] = [(None,) * 5] * len(bodies)
+        places: list[tuple[int | None, ...]] = [(None,) * 3] * len(bodies)
         for job_id in {job_id for job_id, _ in bodies}:
             kept = [at for at, (job, body) in enumerate(bodies) if job == job_id and body]
             if kept:
@@ -312,14 +312,14 @@ class Store:
     def answers(self, window_id: int) -> list[KeptAnswer]:
         """Return which answers of a window are kept, by pass and page."""
         rows = self._db.execute(
-            "SELECT window_id, pass, page, size, is_probe, part, file, offset, length, start, bytes FROM answer"
+            "SELECT window_id, pass, page, size, is_probe, part, file, offset, length FROM answer"
             " WHERE window_id = ? ORDER BY pass, page",
             (window_id,),
         )
         return [
             KeptAnswer(
                 AnswerKey(row[0], row[1], row[2], row[3], is_probe=bool(row[4]), part=row[5]),
-                None if row[6] is None else row[6:11],
+                None if row[6] is None else row[6:9],
             )
             for row in rows
         ]
@@ -333,11 +333,11 @@ class Store:
         ).fetchone()
         return self._digests.read(*place)
 
-    def body(self, place: tuple[int, int, int, int, int]) -> bytes:
+    def body(self, place: Place) -> bytes:
         """Return the body of an answer or a detail.
 
         Raises:
-            ValueError: It is not there as it was written.
+            DamagedError: It is not there as it was written.
         """
         return self._bodies.read(place)
 

@@ -336,7 +336,7 @@ def _leave(litter: str, folder: Path) -> None:
         (folder / "aside/sales-calls-0123.open").write_bytes(b'{"call_id":"half')
     elif litter and files:
         last = files[-1]
-        path = last if litter == "tail" else last.with_name(f"{int(last.stem) + 1:08d}.zst")
+        path = last if litter == "tail" else last.with_name(f"{int(last.stem) + 1:08d}.lz4")
         with path.open("ab") as file:
             file.write(b"half a frame")
 

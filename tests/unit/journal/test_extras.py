@@ -66,7 +66,7 @@ def test_detail_whose_body_is_damaged_is_not_there(tmp_path: Path, store: Store,
             NewDetail(job.id, window_id, "c2", AT, message="x"),
         ],
     )
-    (path,) = tmp_path.rglob("*.zst")
+    (path,) = tmp_path.rglob("*.lz4")
     path.write_bytes(b"\0" * path.stat().st_size)
     assert details(store, window_id, ["c1", "c2"]).keys() == {"c2"}
 

@@ -62,7 +62,10 @@ class KillPoints:
         return _WatchedTransport(inner, self)
 
     def journal(self) -> type[Journal]:
-        """Return a journal of which each call is a step: `journal.hand_over`, `journal.flush`, `journal.<method>`."""
+        """Return a journal of which each call is a step.
+
+        They are `journal.hand_over`, `journal.catch_up`, `journal.flush` and `journal.<method>` of the database.
+        """
         points = self
 
         class WatchedJournal(Journal):
@@ -73,6 +76,10 @@ class KillPoints:
             async def keep(self, answer: Any) -> None:
                 with points.around("journal.hand_over"):
                     await super().keep(answer)
+
+            async def catch_up(self) -> None:
+                with points.around("journal.catch_up"):
+                    await super().catch_up()
 
             async def flush(self) -> None:
                 with points.around("journal.flush"):

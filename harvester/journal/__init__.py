@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Concatenate, ParamSpec, Self, TypeVar
+from typing import ClassVar, Concatenate, ParamSpec, Self, TypeVar
 
 import anyio
 import msgspec
@@ -78,30 +78,41 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 FOLDER = "_harvester"
-FLUSH_BYTES = 3 * 512 * 1024
-"""Of answers that are not durable yet, from which on to flush them, whatever the time."""
+PACK_BYTES = 1024 * 1024
+"""Of answers in memory, from which on to pack them, whatever the time."""
 
-MAX_WAITING_BYTES = 2 * FLUSH_BYTES
-"""Of answers that wait for a flush: beyond it those who bring them wait as well."""
+MAX_WAITING_BYTES = 3 * PACK_BYTES
+"""Of answers in memory: beyond it those who bring them wait until they are packed."""
+
+FLUSH_BYTES = 8 * PACK_BYTES
+"""Of answers that were packed, from which on to flush them, whatever the time."""
 
 
 class Journal:
     """The journal of one output, open and locked.
 
+    An answer that is handed over waits in memory, then in a file that the database does not know, and is there for good
+    once that was made durable and entered.
+
     `await journal.run(Store.method, …)` calls a method of the database on the journal's thread; calls are carried out
     in the order they were made. A call once made is carried out even if its caller is cancelled.
     """
+
+    pack_bytes: ClassVar[int] = PACK_BYTES
+    flush_bytes: ClassVar[int] = FLUSH_BYTES
 
     def __init__(self, store: Store, lock: Lock, executor: ThreadPoolExecutor) -> None:
         self._store = store
         self._lock = lock
         self._executor = executor
         self._waiting: list[NewAnswer | NewDetail] = []
-        self._waiting_bytes = 0
+        self._waiting_bytes = self._packed_bytes = 0
         # Answers that were ever handed over, and how many of them are durable.
         self._handed_over = self._durable = 0
-        self._flushing = anyio.Lock()
+        self._is_hastened = False
+        self._writing = anyio.Lock()
         self.is_due: anyio.Event = anyio.Event()
+        """There is something for `catch_up` to do."""
 
     @classmethod
     async def open(cls, root: Path, *, holder: str) -> Self:
@@ -155,22 +166,33 @@ class Journal:
             return await asyncio.shield(call)
 
     async def keep(self, answer: NewAnswer | NewDetail) -> None:
-        """Hand over an answer to be made durable by the next `flush`, which `is_due` once there are many bytes.
+        """Hand over an answer to be made durable by the next `flush`.
 
         Waits only where too many wait already.
         """
         self._waiting.append(answer)
         self._handed_over += 1
         self._waiting_bytes += len(answer.body)
-        if self._waiting_bytes >= FLUSH_BYTES:
+        if self._waiting_bytes >= self.pack_bytes:
             self.is_due.set()
         if self._waiting_bytes >= MAX_WAITING_BYTES:
-            await self.flush()
+            await self._pack()
 
     def hasten(self) -> None:
         """Say that what was handed over is to be flushed now, whatever the time and however little it is."""
-        if self._waiting:
+        if self._durable < self._handed_over:
+            self._is_hastened = True
             self.is_due.set()
+
+    async def catch_up(self) -> None:
+        """Do what `is_due`: take what was handed over out of memory, and flush if so much was, or if it is to be now.
+
+        Raises:
+            OutputError: It cannot be written; it waits for another try.
+        """
+        await self._pack()
+        if self._is_hastened or self._packed_bytes >= self.flush_bytes:
+            await self.flush()
 
     async def flush(self) -> None:
         """Make durable what was handed over so far, also what another flush has in hand.
@@ -180,25 +202,49 @@ class Journal:
         """
         wanted = self._handed_over
         with anyio.CancelScope(shield=True):
-            async with self._flushing:
+            async with self._writing:
+                self._is_hastened = False
                 # Of many who waited the first took what all of them brought: the others need no flush of their own,
                 # one after another, for the little that came meanwhile.
-                if self._durable >= wanted:
-                    return
-                durable = self._handed_over
-                answers, self._waiting, self._waiting_bytes = self._waiting, [], 0
-                self.is_due = anyio.Event()
-                try:
-                    await self.run(
-                        Store.keep,
-                        [answer for answer in answers if isinstance(answer, NewAnswer)],
-                        [answer for answer in answers if isinstance(answer, NewDetail)],
-                    )
-                except (OutputError, JournalError):
-                    self._waiting[:0] = answers
-                    self._waiting_bytes += sum(len(answer.body) for answer in answers)
-                    raise
-                self._durable = durable
+                if self._durable < wanted:
+                    durable = self._handed_over
+                    await self._take(Store.keep)
+                    self._durable, self._packed_bytes = durable, 0
+                self._look_again()
+
+    async def _pack(self) -> None:
+        with anyio.CancelScope(shield=True):
+            async with self._writing:
+                if self._waiting_bytes >= self.pack_bytes:
+                    size = self._waiting_bytes
+                    await self._take(Store.pack)
+                    self._packed_bytes += size
+                self._look_again()
+
+    def _look_again(self) -> None:
+        """Let `is_due` say whether anything is; who waits for it waits for the one that will be set."""
+        is_due = (
+            self._is_hastened
+            or self._waiting_bytes >= self.pack_bytes
+            or self._packed_bytes >= self.flush_bytes
+        )
+        if is_due:
+            self.is_due.set()
+        elif self.is_due.is_set():
+            self.is_due = anyio.Event()
+
+    async def _take(self, method: Callable[[Store, list[NewAnswer], list[NewDetail]], None]) -> None:
+        answers, self._waiting, self._waiting_bytes = self._waiting, [], 0
+        try:
+            await self.run(
+                method,
+                [answer for answer in answers if isinstance(answer, NewAnswer)],
+                [answer for answer in answers if isinstance(answer, NewDetail)],
+            )
+        except Exception:  # whatever it was: what is handed over is durable, or still here
+            self._waiting[:0] = answers
+            self._waiting_bytes += sum(len(answer.body) for answer in answers)
+            raise
 
     async def load_ids(self, window_id: int, hours: Sequence[int]) -> dict[int, dict[str, int]]:
         """Return the ids kept of a window's hours."""

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from .answers import pack, unpack
+from .answers import compress, decompress
 from .nouns import Digest
 
 PIECE = 256
@@ -22,6 +22,30 @@ PIECES_HELD = 4
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list[Digest]).decode
+
+
+class Piece(msgspec.Struct, frozen=True):
+    """Digests of one window, packed."""
+
+    window_id: int
+    job_id: int
+    packed: bytes
+
+
+def pieces_of(digests: Sequence[tuple[int, int, Digest]]) -> tuple[list[Piece], list[tuple[int, int]]]:
+    """Return digests, each of a job and a window, in pieces; and of each which piece it is in, and where there."""
+    pieces: list[Piece] = []
+    places: list[tuple[int, int]] = [(0, 0)] * len(digests)
+    by_window: dict[tuple[int, int], list[int]] = {}
+    for at, (job_id, window_id, _) in enumerate(digests):
+        by_window.setdefault((job_id, window_id), []).append(at)
+    for (job_id, window_id), found in by_window.items():
+        for begin in range(0, len(found), PIECE):
+            some = found[begin : begin + PIECE]
+            for nth, at in enumerate(some):
+                places[at] = (len(pieces), nth)
+            pieces.append(Piece(window_id, job_id, compress(_encode([digests[at][2] for at in some]))))
+    return pieces, places
 
 
 class Digests:
@@ -35,28 +59,10 @@ class Digests:
         self._db = db
         self._held: OrderedDict[int, list[Digest]] = OrderedDict()
 
-    def keep(self, digests: Sequence[tuple[int, int, Digest]]) -> list[tuple[int, int]]:
-        """Enter digests, each of a job and a window, in the transaction that is open.
-
-        Returns:
-            Of each, in their order, its piece and its place in that.
-        """
-        places: list[tuple[int, int]] = [(0, 0)] * len(digests)
-        by_window: dict[tuple[int, int], list[int]] = {}
-        for at, (job_id, window_id, _) in enumerate(digests):
-            by_window.setdefault((job_id, window_id), []).append(at)
-        for (job_id, window_id), found in by_window.items():
-            for begin in range(0, len(found), PIECE):
-                some = found[begin : begin + PIECE]
-                piece = self._enter(job_id, window_id, [digests[at][2] for at in some])
-                for nth, at in enumerate(some):
-                    places[at] = (piece, nth)
-        return places
-
-    def _enter(self, job_id: int, window_id: int, digests: list[Digest]) -> int:
-        packed = pack(_encode(digests))
+    def enter(self, piece: Piece) -> int:
+        """Enter a piece, in the transaction that is open; return its number."""
         cursor = self._db.execute(
-            "INSERT INTO digest (window_id, job_id, packed) VALUES (?, ?, ?)", (window_id, job_id, packed)
+            "INSERT INTO digest (window_id, job_id, packed) VALUES (?, ?, ?)", msgspec.structs.astuple(piece)
         )
         assert cursor.lastrowid is not None
         return cursor.lastrowid
@@ -65,7 +71,7 @@ class Digests:
         """Return a digest."""
         if piece not in self._held:
             (packed,) = self._db.execute("SELECT packed FROM digest WHERE id = ?", (piece,)).fetchone()
-            self._held[piece] = _decode(unpack(packed))
+            self._held[piece] = _decode(decompress(packed))
             if len(self._held) > PIECES_HELD:
                 self._held.popitem(last=False)
         self._held.move_to_end(piece)

@@ -14,6 +14,7 @@ from harvester.model import Agent, Gap, Segment, Window
 from .answers import Bodies, Place
 from .database import Transaction, open_database, open_scratch
 from .digests import Digests
+from .intake import Intake, Packed
 from .nouns import (
     AnswerKey,
     Commit,
@@ -47,6 +48,7 @@ class Store:
     def __init__(self, folder: Path, *, is_read_only: bool = False) -> None:
         self._db = open_database(folder / "journal.db", is_read_only=is_read_only)
         self._scratch_path = None if is_read_only else folder / "scratch.db"
+        self._packed: list[Packed] = []
         try:
             (last,) = self._db.execute(
                 "SELECT max(file) FROM (SELECT file FROM answer UNION ALL SELECT file FROM detail)"
@@ -59,6 +61,7 @@ class Store:
             self._db.close()
             raise
         self._digests = Digests(self._db)
+        self._intake = Intake(self._db, self._bodies, self._digests)
 
     def close(self) -> None:
         """Close the database; what only this run needed goes."""
@@ -234,6 +237,9 @@ class Store:
     def commit(self, job_id: int, commit: Commit, *, is_aside: bool) -> None:
         """Enter segments, the answers they hold and the windows they complete, in one transaction."""
         state = "aside" if is_aside else "entered"
+        owed = self._intake.pack(commit.owed)
+        if commit.owed:
+            self._bodies.sync()
         with self._transaction():
             for segment in commit.segments:
                 self._db.execute(
@@ -251,7 +257,7 @@ class Store:
                 [(job_id, call_id, window_id) for call_id, window_id in commit.dateless.items()],
             )
             self._db.executemany("DELETE FROM detail WHERE window_id = ? AND call_id = ?", commit.details)
-            self._keep(commit.owed)
+            self._intake.enter(owed)
             for ended in commit.windows:
                 self._end_window(ended)
         self._bodies.roll(job_id)
@@ -272,42 +278,18 @@ class Store:
 
     # Answers.
 
+    def pack(self, answers: Sequence[NewAnswer], details: Sequence[NewDetail] = ()) -> None:
+        """Put answers and details out of memory; they are durable with the next `keep`."""
+        self._packed.append(self._intake.pack(answers, details))
+
     def keep(self, answers: Sequence[NewAnswer], details: Sequence[NewDetail] = ()) -> None:
-        """Make answers and details durable: their bodies, then where they are."""
+        """Make answers and details durable, with those packed before: their bodies, then where they are."""
+        packed = [*self._packed, self._intake.pack(answers, details)]
+        self._bodies.sync()
         with self._transaction():
-            self._keep(answers, details)
-
-    def _keep(self, answers: Sequence[NewAnswer], details: Sequence[NewDetail] = ()) -> None:
-        bodies = [(answer.job_id, b"" if answer.key.is_probe else answer.body) for answer in answers]
-        places = self._append([*bodies, *((detail.job_id, detail.body) for detail in details)])
-        digests = self._digests.keep(
-            [(answer.job_id, answer.key.window_id, answer.digest) for answer in answers]
-        )
-        self._db.executemany(
-            "INSERT OR REPLACE INTO answer VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [
-                (*msgspec.structs.astuple(answer.key), answer.job_id, *digest, *place)
-                for answer, digest, place in zip(answers, digests, places[: len(answers)], strict=True)
-            ],
-        )
-        self._db.executemany(
-            "INSERT OR REPLACE INTO detail VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            [
-                (new.window_id, new.call_id, new.job_id, to_us(new.received_at), new.message, *place)
-                for new, place in zip(details, places[len(answers) :], strict=True)
-            ],
-        )
-
-    def _append(self, bodies: Sequence[tuple[int, bytes]]) -> list[tuple[int | None, ...]]:
-        """Append bodies, each of a job; return where they are, in their order; nothing for one without a byte."""
-        places: list[tuple[int | None, ...]] = [(None,) * 3] * len(bodies)
-        for job_id in {job_id for job_id, _ in bodies}:
-            kept = [at for at, (job, body) in enumerate(bodies) if job == job_id and body]
-            if kept:
-                placed = self._bodies.append(job_id, [bodies[at][1] for at in kept])
-                for at, place in zip(kept, placed, strict=True):
-                    places[at] = place
-        return places
+            for one in packed:
+                self._intake.enter(one)
+        self._packed.clear()
 
     def answers(self, window_id: int) -> list[KeptAnswer]:
         """Return which answers of a window are kept, by pass and page."""
@@ -337,7 +319,7 @@ class Store:
         """Return the body of an answer or a detail.
 
         Raises:
-            DamagedError: It is not there as it was written.
+            ValueError: It is gone, or cannot be decompressed.
         """
         return self._bodies.read(place)
 
@@ -349,7 +331,7 @@ class Store:
                 "SELECT file FROM answer WHERE file IS NOT NULL UNION SELECT file FROM detail WHERE file IS NOT NULL"
             )
         }
-        self._bodies.drop_unless(needed)
+        self._bodies.drop_unless(needed.union(*(packed.files for packed in self._packed)))
 
     def segments(self, job_id: int) -> list[Segment]:
         """Return the committed segments of a job, in the order of their names."""

@@ -108,12 +108,17 @@ async def _export(order: Order, points: KillPoints) -> int:
         if not left:
             harvester.stop("enough")
 
+    journal: type[Journal] = Journal
+    if order.is_watched:
+        journal = points.journal()
+        journal.pack_bytes = 4_096  # so little that answers are packed between flushes here as well
+
     harvester = Harvester(
         config,
         transport=points.transport(transport) if order.is_watched else transport,
         hooks=[count],
         limits=Limits(segment_rows=order.segment_rows),
-        journal=points.journal() if order.is_watched else Journal,
+        journal=journal,
     )
     sink = points.sinks(file_sinks(config)) if order.is_watched else None
     try:

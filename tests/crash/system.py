@@ -25,7 +25,7 @@ PlaceOf = Callable[[Any], str | None]
 def watch_system(points: KillPoints, root: Path) -> None:
     """Make kill points of what this process does to the files below `root`, until its end.
 
-    A write is cut in two, with a point between: half a frame of answers, half a column, half a footer.
+    A write is cut in two, with a point between: half a body of an answer, half a column, half a footer.
     """
 
     def place_of(what: Any) -> str | None:

@@ -108,6 +108,11 @@ class JournalMachine(RuleBasedStateMachine):
         self._perform(self._take(key, is_kept=False), nth)
 
     @rule(nth=st.none() | STEP)
+    def catch_up(self, nth: int | None) -> None:
+        """What was handed over goes to a file; the database hears of it later, and commits of others come between."""
+        self._perform(self._journal.catch_up(), nth)
+
+    @rule(nth=st.none() | STEP)
     def flush(self, nth: int | None) -> None:
         """What was handed over is made durable."""
         self._perform(self._journal.flush(), nth)
@@ -225,13 +230,17 @@ class JournalMachine(RuleBasedStateMachine):
     def _note(self) -> None:
         """Take from the run that goes on what is durable and what is in segments by now."""
         gen, pages = self._writing, set(self._writing.pages)
-        gen.durable = pages - {one.key for one in self._journal._waiting if isinstance(one, NewAnswer)}
+        waiting = {one.key for one in self._journal._waiting if isinstance(one, NewAnswer)}
+        packed = {one.key for packed in self._journal._store._packed for one in packed.answers}
+        gen.durable = pages - waiting - packed
         gen.covered = pages - set(self._desk.answers)
 
     async def _open(self) -> None:
         """Begin a run: recover, learn what there is, and go on with it."""
         self._lives += 1
-        self._journal = await self._points.journal().open(self._root, holder="test")
+        watched = self._points.journal()
+        watched.pack_bytes, watched.flush_bytes = 1, 2_000
+        self._journal = await watched.open(self._root, holder="test")
         self._files = Files(self._root, self._journal, partial(publish, self._root))
         await self._files.recover()
         jobs = await self._journal.run(Store.jobs, "sales")
@@ -329,7 +338,7 @@ class JournalMachine(RuleBasedStateMachine):
 
 
 def _leave(litter: str, folder: Path) -> None:
-    """Leave behind what a write that was cut short does: part of a frame, a file with one, part of a segment."""
+    """Leave behind what a write that was cut short does: part of a body, a file with one, part of a segment."""
     files = sorted(folder.glob("answers/*"))
     if litter == "aside":
         (folder / "aside").mkdir(exist_ok=True)
@@ -338,7 +347,7 @@ def _leave(litter: str, folder: Path) -> None:
         last = files[-1]
         path = last if litter == "tail" else last.with_name(f"{int(last.stem) + 1:08d}.lz4")
         with path.open("ab") as file:
-            file.write(b"half a frame")
+            file.write(b"half a body")
 
 
 def _record(call_id: str) -> Record:

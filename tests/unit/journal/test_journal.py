@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from datetime import UTC, datetime
@@ -12,7 +13,17 @@ import anyio
 import pytest
 
 from harvester.errors import HeldError, JournalError, OutputError
-from harvester.journal import MAX_WAITING_BYTES, AnswerKey, Digest, JobSpec, Journal, NewAnswer, Store
+from harvester.journal import (
+    MAX_WAITING_BYTES,
+    PACK_BYTES,
+    AnswerKey,
+    Digest,
+    JobSpec,
+    Journal,
+    NewAnswer,
+    Store,
+)
+from harvester.journal.answers import Bodies, DamagedError, compress, decompress
 from harvester.journal.lock import Lock
 from harvester.model import Window
 
@@ -102,12 +113,93 @@ async def test_answers_are_durable_after_a_flush(tmp_path: Path) -> None:
 
 
 async def test_large_answers_do_not_pile_up(tmp_path: Path) -> None:
-    """Handing over waits where too many bytes are not durable yet."""
+    """Handing over waits where too many bytes are in memory, until they are in a file; durable they are later."""
     journal = await Journal.open(tmp_path, holder="export")
     job_id, window_id = await window_of(journal)
     await journal.keep(NewAnswer(job_id, AnswerKey(window_id, 1, 0, 100), DIGEST, bytes(17 * 2**20)))
+    (file,) = (tmp_path / "_harvester" / "answers").iterdir()
+    assert file.stat().st_size > 0
+    assert await journal.run(Store.answers, window_id) == []
+    assert journal.is_due.is_set()
+    await journal.catch_up()
     assert len(await journal.run(Store.answers, window_id)) == 1
+    assert not journal.is_due.is_set()
     await journal.aclose()
+
+
+async def test_little_is_not_packed(tmp_path: Path) -> None:
+    """Some answers wait in memory for a flush: a file and a turn of the thread for each would cost more."""
+    journal = await Journal.open(tmp_path, holder="export")
+    job_id, window_id = await window_of(journal)
+    await journal.keep(NewAnswer(job_id, AnswerKey(window_id, 1, 0, 100), DIGEST, bytes(PACK_BYTES - 1)))
+    assert not journal.is_due.is_set()
+    await journal.catch_up()
+    assert not (tmp_path / "_harvester" / "answers").exists()
+    await journal.keep(NewAnswer(job_id, AnswerKey(window_id, 1, 1, 100), DIGEST, b"1"))
+    assert journal.is_due.is_set()
+    await journal.catch_up()
+    assert (tmp_path / "_harvester" / "answers").exists()
+    assert not journal.is_due.is_set()
+    await journal.flush()
+    assert len(await journal.run(Store.answers, window_id)) == 2
+    await journal.aclose()
+
+
+async def test_packed_answers_are_kept_with_those_that_wait(tmp_path: Path) -> None:
+    """A flush that fails forgets neither; what comes after it finds both, with their bodies."""
+    journal = await Journal.open(tmp_path, holder="export")
+    job_id, window_id = await window_of(journal)
+    bodies = [b"1" * PACK_BYTES, b"2", b"3"]
+    await journal.keep(NewAnswer(job_id, AnswerKey(window_id, 1, 0, 100), DIGEST, bodies[0]))
+    await journal.catch_up()
+    await journal.keep(NewAnswer(job_id, AnswerKey(window_id, 1, 1, 100), DIGEST, bodies[1]))
+    with sqlite3.connect(tmp_path / "_harvester" / "journal.db") as db:
+        db.execute("ALTER TABLE digest RENAME TO elsewhere")
+    with pytest.raises(OutputError):
+        await journal.flush()
+    with db:
+        db.execute("ALTER TABLE elsewhere RENAME TO digest")
+    db.close()
+    await journal.keep(NewAnswer(job_id, AnswerKey(window_id, 1, 2, 100), DIGEST, bodies[2]))
+    await journal.flush()
+    answers = await journal.run(Store.answers, window_id)
+    assert [await journal.run(Store.body, answer.place) for answer in answers if answer.place] == bodies
+    await journal.aclose()
+
+
+def test_what_the_disk_lost_is_told_for_good(tmp_path: Path) -> None:
+    """After bodies could not be made durable a system may say that they are: it is not asked again."""
+    failures = [OSError(errno.EIO, os.strerror(errno.EIO))]
+
+    def sync(_: int) -> None:
+        if failures:
+            raise failures.pop()
+
+    bodies = Bodies(tmp_path, 1, sync)
+    bodies.append(1, [b"body"])
+    for _ in range(2):
+        with pytest.raises(OSError, match=os.strerror(errno.EIO)):
+            bodies.sync()
+
+
+def test_file_that_was_dropped_is_not_made_durable(tmp_path: Path) -> None:
+    """What is gone with its job is nothing that a flush could fail by."""
+    bodies = Bodies(tmp_path, 1)
+    bodies.append(1, [b"of a job that is dropped"])
+    bodies.roll(1)
+    (place,) = bodies.append(2, [b"of another"])
+    bodies.drop_unless(())
+    bodies.sync()
+    assert bodies.read(place) == b"of another"
+
+
+def test_bytes_that_were_lost_are_damage() -> None:
+    """A file may have its length and zeros for its content."""
+    compressed = compress(b"body" * 1_000)
+    assert decompress(compressed) == b"body" * 1_000
+    for damaged in (bytes(len(compressed)), compressed[:-3], b""):
+        with pytest.raises(DamagedError):
+            decompress(damaged)
 
 
 async def test_answers_that_cannot_be_kept_are_an_output_error(tmp_path: Path) -> None:
@@ -147,13 +239,13 @@ async def test_flush_waits_for_the_one_before(tmp_path: Path) -> None:
     await journal.aclose()
 
 
-async def test_one_flush_serves_all_who_wait(tmp_path: Path) -> None:
-    """Those who find their answer durable after another's flush begin none of their own."""
+async def test_one_turn_serves_all_who_wait(tmp_path: Path) -> None:
+    """Those who find their answer taken by another's turn begin none of their own."""
     flushed: list[int] = []
 
     class Watched(Journal):
         async def run(self, method: Any, *args: Any, **options: Any) -> Any:
-            if method is Store.keep:
+            if method in (Store.pack, Store.keep):
                 flushed.append(len(args[0]))
             return await super().run(method, *args, **options)
 
@@ -177,6 +269,9 @@ async def test_hastened_flush_is_due(tmp_path: Path) -> None:
     await journal.keep(NewAnswer(job_id, AnswerKey(window_id, 1, 0, 100), DIGEST, b"body"))
     journal.hasten()
     assert journal.is_due.is_set()
+    await journal.catch_up()
+    assert len(await journal.run(Store.answers, window_id)) == 1
+    assert not journal.is_due.is_set()
     await journal.aclose()
 
 

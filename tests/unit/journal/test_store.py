@@ -214,10 +214,29 @@ def test_bodies_that_a_killed_run_left_go_with_the_next_opening(folder: Folder) 
     (window,) = store.add_windows(job.id, [WINDOW])
     store.keep([answer(job, window, 0)])
     (needed,) = folder.bodies()
-    needed.with_name("00000000.zst").write_bytes(b"of rows that are in segments")
-    needed.with_name("00000009.zst").write_bytes(b"half a frame")
+    needed.with_name("00000000.lz4").write_bytes(b"of rows that are in segments")
+    needed.with_name("00000009.lz4").write_bytes(b"half a body")
     folder.open()
     assert folder.bodies() == [needed]
+
+
+def test_commit_leaves_what_is_packed(folder: Folder) -> None:
+    """A body that the database does not know yet stays in its file, though all that it knows of that is in segments."""
+    store = folder.open()
+    job = begin(store)
+    (window,) = store.add_windows(job.id, [WINDOW])
+    first, second = answer(job, window, 0), answer(job, window, 1, body=b"second")
+    store.keep([first])
+    store.pack([second])
+    store.commit(job.id, Commit(answers=[first.key]), is_aside=False)
+    assert [kept.key for kept in store.answers(window.id)] == [first.key]
+    store.keep([])
+    places = {kept.key: kept.place for kept in store.answers(window.id)}
+    assert places[first.key] is None
+    assert (place := places[second.key]) is not None
+    assert store.body(place) == b"second"
+    store.commit(job.id, Commit(answers=[second.key]), is_aside=False)
+    assert folder.bodies() == []
 
 
 def test_bodies_of_a_job_go_with_it(folder: Folder) -> None:
@@ -232,7 +251,7 @@ def test_bodies_of_a_job_go_with_it(folder: Folder) -> None:
 
 
 def test_damaged_body_is_told(folder: Folder) -> None:
-    """A body that is not there as it was written is a ValueError, not another body."""
+    """A body that is gone or cut off is a ValueError."""
     store = folder.open()
     job = begin(store)
     (window,) = store.add_windows(job.id, [WINDOW])

@@ -18,8 +18,9 @@ def run(bench: Bench) -> Iterator[Section]:
     sizes = bench.sizes
     measured: list[list[Series]] = []
     for calls in (sizes.peer_calls, sizes.calls, sizes.large_calls):
+        rounds = sizes.large_rounds if calls == sizes.large_calls else sizes.slow_rounds
         with bench.nginx(calls) as target:
-            measured.append(bench.measure(target, CONTENDERS, rounds=sizes.slow_rounds))
+            measured.append(bench.measure(target, CONTENDERS, rounds=rounds))
     bench.drop(sizes.large_calls)
     columns = list(zip(*measured, strict=True))
     all_series = [series for column in columns for series in column]

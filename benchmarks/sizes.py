@@ -25,7 +25,8 @@ class Sizes:
         agent_calls: Of each of them.
         rate_s: How long a limit is used.
         rounds: Of each contender.
-        slow_rounds: Of those that take longer than `bench.SLOW_S`, of large accounts and of limits.
+        slow_rounds: Of those that take longer than `bench.SLOW_S`, and of limits.
+        large_rounds: Of the large account, which takes minutes; its memory hardly differs from run to run.
         start_rounds: Of what is over in a moment.
     """
 
@@ -42,6 +43,7 @@ class Sizes:
     rate_s: int = 20
     rounds: int = 5
     slow_rounds: int = 3
+    large_rounds: int = 1
     start_rounds: int = 20
 
     def disk_bytes(self, *, is_large: bool) -> int:

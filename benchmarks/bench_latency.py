@@ -37,7 +37,7 @@ def run_peers(bench: Bench) -> Iterator[Section]:
 def run_vendor(bench: Bench) -> Iterator[Section]:
     """Measure the vendor's own client, on the pages that it reads."""
     contenders = (*_own(MANY), bimpeai(MANY), bimpeai(1))
-    yield _measured(bench, bench.sizes.latency_calls, MANY, contenders, provider="bimpe")
+    yield _measured(bench, bench.sizes.vendor_latency_calls, MANY, contenders, provider="bimpe")
 
 
 def _own(in_flight: int) -> tuple[Contender, ...]:

@@ -19,6 +19,7 @@ class Sizes:
         full_calls: Of the account with transcripts.
         latency_calls: Of the accounts behind a delay.
         peer_latency_calls: The same for peers, many of which wait for each page.
+        vendor_latency_calls: The same for the vendor's client, whose iterator waits for each page.
         sources: How many at once.
         source_calls: Of each of them.
         agents: How many of one source.
@@ -36,6 +37,7 @@ class Sizes:
     full_calls: int = 100_000
     latency_calls: int = 200_000
     peer_latency_calls: int = 40_000
+    vendor_latency_calls: int = 100_000
     sources: int = 1_000
     source_calls: int = 200
     agents: int = 10_000
@@ -62,6 +64,7 @@ QUICK = Sizes(
     full_calls=10_000,
     latency_calls=20_000,
     peer_latency_calls=4_000,
+    vendor_latency_calls=4_000,
     sources=100,
     source_calls=500,
     agents=1_000,

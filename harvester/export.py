@@ -35,6 +35,7 @@ from harvester.job.shape import Shaper
 from harvester.job.window import Shared
 from harvester.job.write import Desk, Files, Limits, Writer
 from harvester.journal import FOLDER, Job, Journal, Store
+from harvester.journal.runs import begin_run, end_run, was_killed
 from harvester.model import Segment, SegmentKind
 from harvester.providers import get_provider
 from harvester.recordings import RecordingFetcher
@@ -108,11 +109,11 @@ class Export:
         jobs = await choose_jobs(
             journal, files, config.sources, wish, is_fresh=is_fresh, run_id=run_id, now=started_at
         )
-        await journal.run(Store.begin_run, run_id, "export", started_at)
+        await journal.run(begin_run, run_id, "export", started_at)
         await journal.run(Store.start_jobs, [job.id for job in jobs.values()], run_id)
         lanes = await self._carry_out(journal, files, jobs, sink, run_id)
         report = await self._report(journal, lanes, run_id, started_at, self._clock.monotonic() - started)
-        await journal.run(Store.end_run, run_id, report.outcome, report.finished_at)
+        await journal.run(end_run, run_id, report.outcome, report.finished_at)
         if report.outcome != "interrupted":
             await journal.run(Store.close_round)
         await anyio.to_thread.run_sync(_keep_report, output.path, report)
@@ -125,7 +126,7 @@ class Export:
         sent, received = open_queue()
         with sent, received:
             shared = Shared(self._fetcher, journal, IdStore(journal), sent, self._clock)
-            await self._memory.open(self._accounts, journal, was_killed=await journal.run(Store.was_killed))
+            await self._memory.open(self._accounts, journal, was_killed=await journal.run(was_killed))
             media = self._media()
             lanes = [
                 self._lane(account, jobs[account.source.name], shared, sink=sink, run_id=run_id, media=media)

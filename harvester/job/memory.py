@@ -11,7 +11,8 @@ from math import ceil
 
 from harvester.clock import Clock
 from harvester.fetch import Account
-from harvester.journal import Journal, Store
+from harvester.journal import Journal
+from harvester.journal.gates import enter_spent, spent_by
 from harvester.transport.gate import Gate
 
 UNSEEN_S = 0.5
@@ -53,7 +54,7 @@ class GateMemory:
         now = self._clock.now()
         for gate in gates:
             since = now - timedelta(seconds=gate.memory_s)
-            sent, until = await journal.run(Store.spent, self._gates[gate], since)
+            sent, until = await journal.run(spent_by, self._gates[gate], since)
             ages = _ages_s(sent, now)
             if was_killed and ages:
                 ages += [ages[-1]] * ceil(gate.rates[0].per_second * UNSEEN_S)
@@ -74,7 +75,7 @@ class GateMemory:
             if self._is_new_pause(gate, now):
                 pauses.append((names[0], moment + timedelta(seconds=gate.paused_s)))
         if spent or pauses:
-            await self._journal.run(Store.spend, spent, pauses)
+            await self._journal.run(enter_spent, spent, pauses)
 
     def _is_new_pause(self, gate: Gate, now: float) -> bool:
         """Return whether there is a pause to enter: each is entered once, though it may last an hour."""

@@ -88,18 +88,3 @@ def _check(db: sqlite3.Connection) -> None:
         )
     if (found := db.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
         raise sqlite3.DatabaseError(found)
-
-
-def open_scratch(path: Path | None) -> sqlite3.Connection:
-    """Open the file for what only this run needs, None for none; a crash may lose it, nothing is made durable."""
-    if path is not None:
-        path.unlink(missing_ok=True)
-    db = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
-    db.execute("PRAGMA page_size = 16384")  # an hour's ids in a page or two
-    db.execute("PRAGMA locking_mode = EXCLUSIVE")
-    db.execute("PRAGMA journal_mode = OFF")
-    db.execute("PRAGMA synchronous = OFF")
-    db.execute(
-        "CREATE TABLE spilled (window_id INTEGER, hour INTEGER, ids BLOB, PRIMARY KEY (window_id, hour)) WITHOUT ROWID"
-    )
-    return db

@@ -12,7 +12,7 @@ import msgspec
 from harvester.model import Agent, Gap, Segment, Window
 
 from .answers import Bodies, Place
-from .database import Transaction, open_database, open_scratch
+from .database import Transaction, open_database
 from .digests import Digests
 from .intake import Intake, Packed
 from .nouns import (
@@ -28,9 +28,8 @@ from .nouns import (
     NewDetail,
     StoredWindow,
 )
-from .rows import from_us, read_job, read_window, to_us
-
-DAY_US = 86_400_000_000
+from .rows import read_job, read_window, to_us
+from .scratch import Scratch
 
 
 class Store:
@@ -47,7 +46,6 @@ class Store:
 
     def __init__(self, folder: Path, *, is_read_only: bool = False) -> None:
         self._db = open_database(folder / "journal.db", is_read_only=is_read_only)
-        self._scratch_path = None if is_read_only else folder / "scratch.db"
         self._packed: list[Packed] = []
         try:
             (last,) = self._db.execute(
@@ -56,7 +54,7 @@ class Store:
             self._bodies = Bodies(folder, (last or 0) + 1)
             if not is_read_only:
                 self._drop_bodies()  # a run that was killed may have left some, and this one may commit nothing
-            self._scratch = open_scratch(self._scratch_path)
+            self._scratch = Scratch(None if is_read_only else folder / "scratch.db")
         except BaseException:
             self._db.close()
             raise
@@ -65,10 +63,8 @@ class Store:
 
     def close(self) -> None:
         """Close the database; what only this run needed goes."""
-        self._scratch.close()
         self._db.close()
-        if self._scratch_path is not None:
-            self._scratch_path.unlink(missing_ok=True)
+        self._scratch.close()
 
     @property
     def db(self) -> sqlite3.Connection:
@@ -78,13 +74,7 @@ class Store:
     def _transaction(self) -> Transaction:
         return Transaction(self._db)
 
-    # Runs and jobs.
-
-    def begin_run(self, run_id: str, command: str, now: datetime) -> None:
-        """Enter a run."""
-        self._db.execute(
-            "INSERT INTO run (run_id, command, started_at) VALUES (?, ?, ?)", (run_id, command, to_us(now))
-        )
+    # Jobs.
 
     def start_jobs(self, job_ids: Iterable[int], run_id: str) -> None:
         """Enter that a run sees to jobs; until it ends they have no outcome."""
@@ -93,12 +83,6 @@ class Store:
                 "UPDATE job SET run_id = ?, outcome = NULL WHERE id = ?",
                 [(run_id, job_id) for job_id in job_ids],
             )
-
-    def end_run(self, run_id: str, outcome: str, now: datetime) -> None:
-        """Enter how a run ended."""
-        self._db.execute(
-            "UPDATE run SET finished_at = ?, outcome = ? WHERE run_id = ?", (to_us(now), outcome, run_id)
-        )
 
     def jobs(self, source: str) -> dict[str, Job]:
         """Return a source's jobs by state: at most one `current` and one `fresh`."""
@@ -274,7 +258,7 @@ class Store:
             self._db.execute("DELETE FROM answer WHERE window_id = ?", (ended.id,))
             self._digests.forget(ended.id)
             self._db.execute("DELETE FROM detail WHERE window_id = ?", (ended.id,))
-        self._scratch.execute("DELETE FROM spilled WHERE window_id = ?", (ended.id,))
+        self._scratch.forget(ended.id)
 
     # Answers.
 
@@ -393,45 +377,6 @@ class Store:
         rows = self._db.execute("SELECT aside FROM segment WHERE state IN ('aside', 'entered')")
         return {aside for (aside,) in rows}
 
-    # Gates.
-
-    def spend(self, spent: Sequence[tuple[str, datetime]], pauses: Sequence[tuple[str, datetime]]) -> None:
-        """Enter when requests were sent under a source, and until when its gate is closed; a day is kept."""
-        with self._transaction():
-            self._db.executemany(
-                "INSERT OR IGNORE INTO spent VALUES (?, ?)",
-                [(source, to_us(at) + nth) for nth, (source, at) in enumerate(spent)],
-            )
-            self._db.executemany(
-                "INSERT OR REPLACE INTO pause VALUES (?, ?)",
-                [(source, to_us(until)) for source, until in pauses],
-            )
-            for source, at in dict(spent).items():
-                self._db.execute(
-                    "DELETE FROM spent WHERE source = ? AND at < ?", (source, to_us(at) - DAY_US)
-                )
-
-    def spent(self, sources: Sequence[str], since: datetime) -> tuple[list[datetime], datetime | None]:
-        """Return when requests were sent under any of the sources, oldest first, and until when they were paused."""
-        sent: list[int] = []
-        pauses: list[int] = []
-        for source in sources:
-            rows = self._db.execute(
-                "SELECT at FROM spent WHERE source = ? AND at > ?", (source, to_us(since))
-            )
-            sent += [at for (at,) in rows]
-            pauses += [
-                until for (until,) in self._db.execute("SELECT until FROM pause WHERE source = ?", (source,))
-            ]
-        return [from_us(at) for at in sorted(sent)], from_us(max(pauses)) if pauses else None
-
-    def was_killed(self) -> bool:
-        """Return whether the run before the present one never entered its end."""
-        row = self._db.execute(
-            "SELECT finished_at FROM run ORDER BY started_at DESC, run_id DESC LIMIT 1 OFFSET 1"
-        ).fetchone()
-        return row is not None and row[0] is None
-
     # Ids.
 
     def dateless_ids(self, job_id: int) -> dict[str, int]:
@@ -440,18 +385,8 @@ class Store:
 
     def load_ids(self, window_id: int, hours: Sequence[int]) -> dict[int, dict[str, int]]:
         """Take back what was spilled of these hours."""
-        found: dict[int, dict[str, int]] = {}
-        for hour in hours:
-            row = self._scratch.execute(
-                "DELETE FROM spilled WHERE window_id = ? AND hour = ? RETURNING ids", (window_id, hour)
-            ).fetchone()
-            found[hour] = {} if row is None else msgspec.msgpack.decode(row[0], type=dict[str, int])
-        return found
+        return self._scratch.load(window_id, hours)
 
     def spill_ids(self, buckets: dict[tuple[int, int], dict[str, int]]) -> None:
         """Keep buckets for this run alone."""
-        with Transaction(self._scratch):  # each on its own would be written on its own
-            self._scratch.executemany(
-                "INSERT OR REPLACE INTO spilled VALUES (?, ?, ?)",
-                [(*key, msgspec.msgpack.encode(bucket)) for key, bucket in buckets.items()],
-            )
+        self._scratch.spill(buckets)

@@ -10,7 +10,8 @@ import pytest
 from harvester.errors import RateLimitError
 from harvester.fetch import Account
 from harvester.job.memory import UNSEEN_S, GateMemory
-from harvester.journal import Journal, Store
+from harvester.journal import Journal
+from harvester.journal.gates import spent_by
 from harvester.model import Rate, Secret, Source
 from harvester.providers import get_provider
 from harvester.testing import START, FakeClock
@@ -127,7 +128,7 @@ async def test_pause_is_entered_once(tmp_path: Path) -> None:
     for pause_s in (1.0, 3600.0, 3600.0, 7200.0):
         one.gate.settle(error=RateLimitError("slow", retry_after_s=pause_s))
         await memory.save()
-        entered.append(await journal.run(Store.spent, ["a"], clock.now()))
+        entered.append(await journal.run(spent_by, ["a"], clock.now()))
         clock.advance(0.5)
     await journal.aclose()
     assert [until for _, until in entered] == [

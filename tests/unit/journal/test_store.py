@@ -22,6 +22,7 @@ from harvester.journal import (
     StoredWindow,
 )
 from harvester.journal.rows import from_us, to_us
+from harvester.journal.runs import begin_run, end_run
 from harvester.model import Agent, Gap, Segment, Window
 
 AT = datetime(2026, 3, 1, 12, 0, 0, 123_456, tzinfo=UTC)
@@ -350,8 +351,8 @@ def test_spilled_ids_come_back_once_and_only_in_this_run(folder: Folder) -> None
 def test_runs_are_entered(folder: Folder) -> None:
     """A run is entered when it begins and again when it ends."""
     store = folder.open()
-    store.begin_run("run-1", "export", AT)
-    store.end_run("run-1", "complete", AT)
+    begin_run(store, "run-1", "export", AT)
+    end_run(store, "run-1", "complete", AT)
     folder.close()
     with sqlite3.connect(folder.path / "journal.db") as db:
         assert db.execute("SELECT run_id, command, outcome FROM run").fetchall() == [

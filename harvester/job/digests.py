@@ -7,14 +7,16 @@ from datetime import datetime
 
 import msgspec
 
-from harvester.journal import DATELESS, NAMELESS, Digest
+from harvester.journal import DATELESS, NAMELESS, Digest, PackedDigest
 from harvester.model import Listing
 
 from .ids import hour_of
 from .shape import Page
 
 
-def digest_of(page: Page, received_at: datetime, new: Sequence[int], *, written: int) -> Digest:
+def digest_of(
+    page: Page, received_at: datetime, new: Sequence[int], *, written: int
+) -> Digest | PackedDigest:
     """Return what the journal keeps of an answer.
 
     Args:
@@ -23,19 +25,13 @@ def digest_of(page: Page, received_at: datetime, new: Sequence[int], *, written:
         new: Its rows that are new to the output.
         written: How many calls that is.
     """
-    listing = page.listing
-    return Digest(
-        listing.total,
-        listing.size,
-        listing.page,
-        listing.has_more,
-        page.ids,
-        page.moments,
-        [i for i, hour in enumerate(page.hours) if hour == NAMELESS] if page.problems else [],
-        written,
-        received_at,
-        None if len(new) == len(page.ids) else list(new),
-    )
+    listing, keys = page.listing, page.keys
+    told = (listing.total, listing.size, listing.page, listing.has_more)
+    rest = (written, received_at, None if len(new) == len(page.ids) else list(new))
+    if keys is not None:
+        return PackedDigest(*told, keys.ids, keys.moments, [], *rest)
+    nameless = [i for i, hour in enumerate(page.hours) if hour == NAMELESS] if page.problems else []
+    return Digest(*told, page.ids, list(page.moments), nameless, *rest)
 
 
 def brought_by(digest: Digest) -> Page:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
-from functools import cached_property
 from itertools import groupby
 from typing import Any
 
@@ -17,7 +16,7 @@ from harvester.errors import MalformedError
 from harvester.journal import DATELESS, NAMELESS, KeptRecording
 from harvester.model import Lines, Listing, NativeRows, Origin, Problem, Quarantined, Request, Shape
 from harvester.providers.base import Provider
-from harvester.providers.reading import Form, Options, note, read_by, take
+from harvester.providers.reading import Form, Keys, Later, Options, note, read_by, take
 from harvester.providers.records import to_records
 from harvester.providers.rows import Sound
 from harvester.record import Record, Records, utc
@@ -34,36 +33,19 @@ class Page(msgspec.Struct):
     `calls` are their structs, None where a row is no call; `ids` theirs, or a hash of the bytes of a row that is no
     call; `moments` in UTC; `hours` what their ids are kept by; `problems` what does not fit; `span` the first
     and the last moment where every row has one, None where that was not looked at. `agents` are those that the rows
-    name and `made` the rows in the output's shape, where they are at hand.
+    name, `made` the rows in the output's shape and `keys` their ids and moments packed, where they are at hand.
     """
 
     listing: Listing
     calls: Sequence[Any]
     ids: list[str]
-    moments: list[datetime | None]
+    moments: Sequence[datetime | None]
     hours: list[int]
     problems: list[Problem]
     span: tuple[datetime, datetime] | None = None
     agents: list[str | None] | None = None
     made: Lines | Records | None = None
-
-
-class _Later(Sequence[Any]):
-    """The structs of rows that were read elsewhere, decoded only where somebody looks at one after all."""
-
-    def __init__(self, decode: Callable[[], Sequence[Any]], count: int) -> None:
-        self._decode = decode
-        self._count = count
-
-    @cached_property
-    def _calls(self) -> Sequence[Any]:
-        return self._decode()
-
-    def __len__(self) -> int:
-        return self._count
-
-    def __getitem__(self, index: Any) -> Any:
-        return self._calls[index]
+    keys: Keys | None = None
 
 
 class Detail(msgspec.Struct):
@@ -156,9 +138,8 @@ class Shaper:
         def decode() -> Sequence[Any]:
             return self._provider.decode(body, self._provider.read_listing(body), self._wire)[0]
 
-        page = _sound(found.listing, _Later(decode, len(found.ids)), found.ids, found.moments)
-        page.agents = found.agents
-        page.made = found.made
+        page = _sound(found.listing, Later(decode, len(found.ids)), found.ids, found.moments, found.span)
+        page.agents, page.made, page.keys = found.agents, found.made, found.keys
         return page
 
     def read_detail(self, body: bytes, call_id: str, fetched_at: datetime) -> Detail:
@@ -350,19 +331,27 @@ class Shaper:
 _NONE = Extra()
 
 
-def _sound(listing: Listing, calls: Sequence[Any], ids: list[str], moments: list[datetime]) -> Page:
+def _sound(
+    listing: Listing,
+    calls: Sequence[Any],
+    ids: list[str],
+    moments: Sequence[datetime],
+    span: tuple[datetime, datetime],
+) -> Page:
     """Return a page of which every row has an id and a moment in UTC."""
-    first, last = min(moments), max(moments)
+    first, last = span
     if (hour := hour_of(first)) == hour_of(last):
         hours = [hour] * len(ids)
+    elif (midnight := hour - first.hour) == hour_of(last) - last.hour:
+        hours = [midnight + at.hour for at in moments]  # half of what `hour_of` costs, a hundred times
     else:
-        hours = [at.toordinal() * 24 + at.hour for at in moments]  # as `hour_of` has it, a hundred times
-    return Page(listing, calls, ids, list(moments), hours, [], (first, last))
+        hours = list(map(hour_of, moments))
+    return Page(listing, calls, ids, moments, hours, [], span)
 
 
 def _read(listing: Listing, calls: list[Any], problems: list[Problem]) -> Page:
     if isinstance(calls, Sound) and calls:  # the way of all ordinary pages
-        return _sound(listing, calls, calls.ids, calls.moments)
+        return _sound(listing, calls, calls.ids, calls.moments, calls.span)
     ids: list[str] = []
     some: list[datetime | None] = []
     hours = []

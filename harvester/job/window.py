@@ -354,7 +354,8 @@ class OpenWindow:
         rows = place.shaper.rows(
             page, new, agent_id=agent_id, agent_name=agent_name, fetched_at=received_at, extras=dossier.extras
         )
-        dateless = [page.ids[i] for i in new if page.moments[i] is None] if None in page.moments else ()
+        # Where there is a span, every row has a moment.
+        dateless = [page.ids[i] for i in new if page.moments[i] is None] if page.span is None else ()
         batch = Batch(
             place.desk, dossier.key, rows, quarantined, dateless, details=dossier.details, owed=dossier.owing
         )

@@ -45,6 +45,7 @@ from .nouns import (
     KeptRecording,
     NewAnswer,
     NewDetail,
+    PackedDigest,
     StoredWindow,
     WindowState,
 )
@@ -67,6 +68,7 @@ __all__ = [
     "KeptRecording",
     "NewAnswer",
     "NewDetail",
+    "PackedDigest",
     "Store",
     "StoredWindow",
     "WindowState",

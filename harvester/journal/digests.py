@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import msgspec
 
 from .answers import compress, decompress
-from .nouns import Digest
+from .nouns import Digest, PackedDigest
 
 PIECE = 256
 """Digests in a piece at most: what reading one of them costs."""
@@ -32,7 +32,9 @@ class Piece(msgspec.Struct, frozen=True):
     packed: bytes
 
 
-def pieces_of(digests: Sequence[tuple[int, int, Digest]]) -> tuple[list[Piece], list[tuple[int, int]]]:
+def pieces_of(
+    digests: Sequence[tuple[int, int, Digest | PackedDigest]],
+) -> tuple[list[Piece], list[tuple[int, int]]]:
     """Return digests, each of a job and a window, in pieces; and of each which piece it is in, and where there."""
     pieces: list[Piece] = []
     places: list[tuple[int, int]] = [(0, 0)] * len(digests)

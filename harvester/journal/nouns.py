@@ -116,6 +116,21 @@ class Digest(msgspec.Struct, frozen=True, array_like=True):
     brought: list[int] | None = None
 
 
+class PackedDigest(msgspec.Struct, frozen=True, array_like=True):
+    """A digest whose ids and moments are MessagePack already; in the journal it is a Digest, whose fields it has."""
+
+    total: int | None
+    size: int | None
+    page: int | None
+    has_more: bool | None
+    ids: msgspec.Raw
+    moments: msgspec.Raw
+    nameless: list[int]
+    written: int
+    received_at: datetime
+    brought: list[int] | None = None
+
+
 class KeptAnswer(msgspec.Struct):
     """An answer of an open window in the journal; `place` None: its rows are in a committed segment."""
 
@@ -128,7 +143,7 @@ class NewAnswer(msgspec.Struct):
 
     job_id: int
     key: AnswerKey
-    digest: Digest
+    digest: Digest | PackedDigest
     body: bytes
 
 

@@ -7,11 +7,13 @@ wrong with them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Literal
 
 import msgspec
+from msgspec import Raw
 
 from harvester.block import Block
 from harvester.model import Lines, Listing, Origin, ReadBy
@@ -40,6 +42,7 @@ class Options(msgspec.Struct, frozen=True, array_like=True):
 class Head(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What an answer says of itself, and the keys of its rows.
 
+    `ids` and `moments` are lists, which most go to the journal as they are; `first` and `last` the ends of `moments`.
     `start` and `lengths` are the `place` of the rows in it. `agents` are those that the rows name, None where nobody
     asked. The rows follow the head, in the `form` that was asked for.
     """
@@ -48,8 +51,10 @@ class Head(msgspec.Struct, frozen=True, array_like=True, gc=False):
     size: int | None
     page: int | None
     has_more: bool | None
-    ids: list[str]
-    moments: list[datetime]
+    ids: Raw
+    moments: Raw
+    first: datetime
+    last: datetime
     agents: list[str | None] | None
     start: int
     lengths: bytes
@@ -57,14 +62,52 @@ class Head(msgspec.Struct, frozen=True, array_like=True, gc=False):
     form: Form
 
 
+class Keys(msgspec.Struct, frozen=True):
+    """The ids and the moments (UTC) of rows, each list as MessagePack."""
+
+    ids: Raw
+    moments: Raw
+
+
 class Reading(msgspec.Struct, frozen=True):
-    """What was read of an answer: the answer as a Listing, its rows' keys, and they in the form that was asked for."""
+    """What was read of an answer: the answer as a Listing, its rows' keys, and they in the form that was asked for.
+
+    `span` is the first moment and the last; `keys` are the ids and moments once more, packed.
+    """
 
     listing: Listing
     ids: list[str]
-    moments: list[datetime]
+    moments: Sequence[datetime]
+    span: tuple[datetime, datetime]
+    keys: Keys
     agents: list[str | None] | None
     made: Lines | Records | None
+
+
+class Later(Sequence[Any]):
+    """A sequence that is made only where somebody looks into it after all.
+
+    Args:
+        make: Makes it.
+        count: How many are in it.
+    """
+
+    def __init__(self, make: Callable[[], Sequence[Any]], count: int) -> None:
+        self._make = make
+        self._count = count
+
+    @cached_property
+    def _made(self) -> Sequence[Any]:
+        return self._make()
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._made)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._made[index]
 
 
 def read_by(options: Options) -> ReadBy:
@@ -115,8 +158,9 @@ class _Reader:
             listing.size,
             listing.page,
             listing.has_more,
-            calls.ids,
-            calls.moments,
+            Raw(_encode(calls.ids)),
+            Raw(_encode(calls.moments)),
+            *calls.span,
             agents,
             start,
             lengths,
@@ -154,8 +198,9 @@ def take(body: bytes, reading: bytes) -> Reading:
     """
     with memoryview(reading) as whole:
         end = _HEAD_BYTES + int.from_bytes(whole[:_HEAD_BYTES], "big")
-        head = _decode_head(whole[_HEAD_BYTES:end])
-        count = len(head.ids)
+        head = _decode_head(bytes(whole[_HEAD_BYTES:end]))
+        ids = _decode_ids(head.ids)
+        count = len(ids)
         made: Lines | Records | None = None
         if head.form == "lines":
             made = Lines(bytes(whole[end:]), count)
@@ -163,9 +208,13 @@ def take(body: bytes, reading: bytes) -> Reading:
             made = Records.unpack(whole[end:], count)
     block = Block.unpack(body, head.start, head.lengths, is_flat=head.is_flat)
     listing = Listing(block, head.total, head.size, head.page, head.has_more)
-    return Reading(listing, head.ids, head.moments, head.agents, made)
+    moments = Later(lambda: _decode_moments(head.moments), count)
+    span, keys = (head.first, head.last), Keys(head.ids, head.moments)
+    return Reading(listing, ids, moments, span, keys, head.agents, made)
 
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_head = msgspec.msgpack.Decoder(Head).decode
+_decode_ids = msgspec.msgpack.Decoder(list[str]).decode
+_decode_moments = msgspec.msgpack.Decoder(list[datetime]).decode
 _decode_note = msgspec.msgpack.Decoder(tuple[str, str | None, str | None]).decode

@@ -14,6 +14,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
+from functools import lru_cache
 from urllib.parse import quote
 from urllib.request import getproxies, proxy_bypass
 
@@ -208,17 +209,28 @@ class AiohttpTransport:
 
 def _address(target: Target, request: Request) -> URL:
     with suppress(ValueError):
-        url = URL(target.base_url + request.path + _encode(request.query), encoded=True)
-        if url.host and url.port:  # both are looked at only when they are asked for
-            return url
+        scheme, authority, path = _route(target.base_url + request.path)
+        query = _encode(request.query)
+        return URL.build(scheme=scheme, authority=authority, path=path, query_string=query, encoded=True)
     raise RejectedError("not an address that can be asked; check base_url")
+
+
+@lru_cache(maxsize=256)
+def _route(address: str) -> tuple[str, str, str]:
+    """Return the parts of an address without a query, which many requests have in common.
+
+    Raises:
+        ValueError: It is none.
+    """
+    url = URL(address, encoded=True)
+    if not (url.host and url.port) or url.raw_query_string or url.raw_fragment:
+        raise ValueError("not where a query can be added")
+    return url.scheme, url.raw_authority, url.raw_path
 
 
 def _encode(query: tuple[tuple[str, str], ...]) -> str:
     """Encode a query; everything but unreserved characters is escaped, the `+` of a phone number too."""
-    if not query:
-        return ""
-    return "?" + "&".join(
+    return "&".join(
         f"{name}={value if value.isascii() and value.isalnum() else quote(value, safe='')}"
         for name, value in query
     )

@@ -51,6 +51,25 @@ def test_read_returns_what_walking_needs(shape: Shape) -> None:
     assert page.calls[3] is None
 
 
+@pytest.mark.parametrize(
+    "moments",
+    [
+        ["2026-03-01T00:59:59Z", "2026-03-01T00:00:00Z"],
+        ["2026-03-01T01:00:00Z", "2026-03-01T00:59:59.999999Z", "2026-03-01T23:00:00Z"],
+        ["2026-03-01T00:00:00Z", "2026-02-28T23:59:59Z", "2026-03-01T01:00:00Z"],
+        ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"],
+    ],
+    ids=["an hour", "hours of a day", "across midnight", "all there is"],
+)
+def test_hours_are_those_of_the_moments(moments: list[str]) -> None:
+    """However far apart they are, and in whatever order."""
+    rows = ", ".join(f'{{"id": "c{i}", "created_at": "{at}"}}' for i, at in enumerate(moments))
+    page = shaper().read(f'{{"data": [{rows}]}}'.encode())
+    found = [at for at in page.moments if at is not None]
+    assert page.span == (min(found), max(found))
+    assert page.hours == list(map(hour_of, found))
+
+
 def test_read_refuses_what_is_no_list() -> None:
     """An answer that is not the documented one is an error, not a page of nothing."""
     with pytest.raises(MalformedError):

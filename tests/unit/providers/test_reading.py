@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import Any
@@ -11,7 +12,9 @@ import pytest
 
 from harvester.block import Block
 from harvester.errors import MalformedError
+from harvester.job.digests import digest_of
 from harvester.job.shape import Page, Shaper
+from harvester.journal import Digest, PackedDigest
 from harvester.model import Lines, NativeRows, Request, Shape
 from harvester.providers import PROVIDERS, get_provider
 from harvester.providers.reading import open_reader, take
@@ -73,8 +76,9 @@ def test_reading_is_the_same_page(
     reading = reading_of(one, body, agent)
     assert reading
     here, there = one.read(body), one.read(body, reading=reading)
-    for name in ("ids", "moments", "hours", "problems", "span"):
+    for name in ("ids", "hours", "problems", "span"):
         assert getattr(there, name) == getattr(here, name)
+    assert list(there.moments) == list(here.moments)
     assert one.agents(there) == one.agents(here)
     assert list(map(bytes, there.listing.rows)) == list(map(bytes, here.listing.rows))
     for name in ("total", "size", "page", "has_more"):
@@ -82,6 +86,20 @@ def test_reading_is_the_same_page(
     for new in (range(3), [0, 2], [1], []):
         assert written(one, there, new, agent) == written(one, here, new, agent)
     assert list(there.calls) == list(here.calls)
+
+
+@pytest.mark.parametrize("new", [range(3), [0, 2], []])
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_reading_is_kept_as_the_page_is(provider: str, new: Sequence[int]) -> None:
+    """What goes to the journal unread is, byte for byte, what would be made there of the page."""
+    body = body_of(provider, *[row(number, provider, note="é\\n") for number in range(3)])
+    one = shaper(provider, "native", lines=True)
+    here, there = one.read(body), one.read(body, reading=reading_of(one, body, (None, None)))
+    kept, packed = (digest_of(page, NOW, new, written=len(new)) for page in (here, there))
+    assert isinstance(kept, Digest)
+    assert isinstance(packed, PackedDigest)
+    assert msgspec.msgpack.encode(packed) == msgspec.msgpack.encode(kept)
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(packed), type=Digest) == kept
 
 
 @pytest.mark.parametrize("keep_raw", [True, False])

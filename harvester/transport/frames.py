@@ -17,9 +17,9 @@ import msgspec
 KEPT_BYTES = 1024 * 1024
 """A buffer of more than this is given back once it is empty: a frame is as large as the body it brings."""
 
-UNSENT_BYTES = 2 * 1024 * 1024
-"""What may wait in this process for the channel before `drained` waits as well: ten pages of unified lines. Without a
-bound it is all that is in flight, and the peak 2 to 4 MB higher; with an eighth of it exports took a tenth longer."""
+UNSENT_BYTES = 1024 * 1024
+"""What may wait in this process for the channel before `drained` waits as well: five pages of unified lines. With twice
+as much the peak was 1 to 6 MB higher, without a bound 2 to 4 MB more; with a quarter exports took a tenth longer."""
 
 TOGETHER = 8
 """So many pieces are written at once, or what one turn of the loop brings. A write for each costs both processes a

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from functools import cache, lru_cache
 from itertools import groupby, repeat
 from operator import itemgetter
+from types import GenericAlias
 from typing import Annotated, Any, Literal, overload
 
 import msgspec
@@ -190,8 +191,9 @@ def _decoder() -> msgspec.msgpack.Decoder[Any]:
     kinds: dict[str, Any] = {field.name: field.type for field in structs.fields(Record)}
     lists = [(name, list[kind] | UnsetType, UNSET) for name, kind in kinds.items()]  # type: ignore[valid-type]
     ones = [(name, kind | UnsetType, UNSET) for name, kind in kinds.items()]
-    both: Any = (msgspec.defstruct("Lists", lists, gc=False), msgspec.defstruct("Ones", ones, gc=False))
-    return msgspec.msgpack.Decoder(tuple[both])
+    both = (msgspec.defstruct("Lists", lists, gc=False), msgspec.defstruct("Ones", ones, gc=False))
+    pair: Any = GenericAlias(tuple, both)
+    return msgspec.msgpack.Decoder(pair)
 
 
 @lru_cache(maxsize=64)

@@ -74,8 +74,8 @@ async def test_everything_is_there_and_asked_for_once(tmp_path: Path, calls: int
         assert all_violations(stats) == []
         assert sum(stats["agentvoice"]["keys"][0]["requests"].values()) <= -(-calls // 100) + 10
         for name in BY_REQUEST:
-            # A link that died on the way to the storage may cost one request more.
-            assert 0 <= asked(stats, name) - len(detailed(world.account(name))) <= calls // 50
+            # A link that died on the way to the storage may cost one request more: how many do is the machine's speed.
+            assert 0 <= asked(stats, name) - len(detailed(world.account(name))) <= calls // 20
         assert asked(stats, "bimpe") == calls
         assert report.totals.recordings == sum(
             len(sounds(world.account(n))) for n in ("agentvoice", "talkpilot")

@@ -12,6 +12,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 
+import anyio
 import msgspec
 
 from harvester.clock import Clock
@@ -66,6 +67,7 @@ class _Host:
         self.gate = gate
         self.budget = Budget()
         self.given_up = 0
+        self.turn: anyio.Lock = anyio.Lock()
 
 
 class RecordingFetcher:
@@ -157,9 +159,10 @@ class RecordingFetcher:
         if resume is not None and resume.bytes == resume.total:
             return await into.seal()
         host = self._host(link)
-        while (wait_s := host.gate.wait_s()) > 0:
-            await self._clock.sleep(wait_s)
-        await host.gate.spend()
+        async with host.turn:  # in the order they came: a link that is overtaken may die while it waits
+            while (wait_s := host.gate.wait_s()) > 0:
+                await self._clock.sleep(wait_s)
+            await host.gate.spend()
         sent, hint, error, is_lost = host.gate.sent(), NOTHING, None, True
         counts.requests += 1
         link = msgspec.structs.replace(link, headers=_asking(resume))

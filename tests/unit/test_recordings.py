@@ -11,6 +11,7 @@ import anyio
 import pytest
 
 from harvester.errors import ProviderError, RecordingError, RejectedError, TransportError
+from harvester.model import Rate
 from harvester.recordings import BROKEN_AFTER, Counts, RecordingFetcher
 from harvester.sandbox.media import sound, storage_error
 from harvester.sinks.audio import Recording, Recordings, Take
@@ -332,3 +333,22 @@ def test_error_is_one_of_a_provider() -> None:
     error = RecordingError("gone", status=404, is_final=True)
     assert isinstance(error, ProviderError)
     assert (str(error), error.is_retryable) == ("recording: gone", False)
+
+
+async def test_links_go_out_in_the_order_they_came(tmp_path: Path) -> None:
+    """Where the storage's gate makes them wait none is overtaken: each may be about to expire."""
+    clock = FakeClock()
+    gate = Gate(clock, [Rate(1, 1.0)])
+    transport = FakeTransport(streams=lambda _link: whole(), clock=clock)
+    fetcher = RecordingFetcher(transport, clock, gate_for=lambda _host: gate)
+    names = [f"c{number}" for number in range(12)]
+
+    async def fetch(number: int) -> None:
+        await clock.sleep(0.3 * number)
+        async with Recordings(tmp_path).open("sales", names[number], None) as take:
+            await fetcher.fetch(f"https://a.test/{names[number]}", into=take, renew=never, trusted="")
+
+    async with anyio.create_task_group() as tasks:
+        for number in range(len(names)):
+            tasks.start_soon(fetch, number)
+    assert [link.url.rpartition("/")[2] for link in transport.links] == names

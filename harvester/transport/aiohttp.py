@@ -209,23 +209,24 @@ class AiohttpTransport:
 
 def _address(target: Target, request: Request) -> URL:
     with suppress(ValueError):
-        scheme, authority, path = _route(target.base_url + request.path)
-        query = _encode(request.query)
+        scheme, authority, prefix = _base(target.base_url)
+        path, query = prefix + request.path, _encode(request.query)
         return URL.build(scheme=scheme, authority=authority, path=path, query_string=query, encoded=True)
     raise RejectedError("not an address that can be asked; check base_url")
 
 
 @lru_cache(maxsize=256)
-def _route(address: str) -> tuple[str, str, str]:
-    """Return the parts of an address without a query, which many requests have in common.
+def _base(address: str) -> tuple[str, str, str]:
+    """Return the scheme, the authority and the path of a `base_url`, which is taken apart once.
 
     Raises:
-        ValueError: It is none.
+        ValueError: It is no address, or no path can follow it.
     """
-    url = URL(address, encoded=True)
+    url = URL(address + "/", encoded=True)
+    # Host and port are looked at only when they are asked for.
     if not (url.host and url.port) or url.raw_query_string or url.raw_fragment:
-        raise ValueError("not where a query can be added")
-    return url.scheme, url.raw_authority, url.raw_path
+        raise ValueError("no path can follow it")
+    return url.scheme, url.raw_authority, url.raw_path[:-1]
 
 
 def _encode(query: tuple[tuple[str, str], ...]) -> str:

@@ -199,7 +199,9 @@ async def test_server_that_speaks_no_tls_is_an_error(transport: Transport, serve
     assert type(error) is TransportError
 
 
-@pytest.mark.parametrize("base_url", ["http://[bad", "http://x:99999", "http://"])
+@pytest.mark.parametrize(
+    "base_url", ["http://[bad", "http://x:99999", "http://", "http://127.0.0.1?x=1", "http://127.0.0.1#x"]
+)
 async def test_address_that_is_none_is_rejected(transport: Transport, base_url: str) -> None:
     """What cannot be asked is told as such, and not tried again."""
     assert type(await send_bad(transport, Target(base_url), "/ok")) is RejectedError

@@ -16,7 +16,7 @@ from harvester.errors import MalformedError
 from harvester.journal import DATELESS, NAMELESS, KeptRecording
 from harvester.model import Lines, Listing, NativeRows, Origin, Problem, Quarantined, Request, Shape
 from harvester.providers.base import Provider
-from harvester.providers.reading import Form, Keys, Later, Options, note, read_by, take
+from harvester.providers.reading import Form, Later, Options, PackedKeys, note, read_by, take
 from harvester.providers.records import to_records
 from harvester.providers.rows import Sound
 from harvester.record import Record, Records, utc
@@ -45,7 +45,7 @@ class Page(msgspec.Struct):
     span: tuple[datetime, datetime] | None = None
     agents: list[str | None] | None = None
     made: Lines | Records | None = None
-    keys: Keys | None = None
+    keys: PackedKeys | None = None
 
 
 class Detail(msgspec.Struct):

@@ -62,7 +62,7 @@ class Head(msgspec.Struct, frozen=True, array_like=True, gc=False):
     form: Form
 
 
-class Keys(msgspec.Struct, frozen=True):
+class PackedKeys(msgspec.Struct, frozen=True):
     """The ids and the moments (UTC) of rows, each list as MessagePack."""
 
     ids: Raw
@@ -79,7 +79,7 @@ class Reading(msgspec.Struct, frozen=True):
     ids: list[str]
     moments: Sequence[datetime]
     span: tuple[datetime, datetime]
-    keys: Keys
+    keys: PackedKeys
     agents: list[str | None] | None
     made: Lines | Records | None
 
@@ -209,7 +209,7 @@ def take(body: bytes, reading: bytes) -> Reading:
     block = Block.unpack(body, head.start, head.lengths, is_flat=head.is_flat)
     listing = Listing(block, head.total, head.size, head.page, head.has_more)
     moments = Later(lambda: _decode_moments(head.moments), count)
-    span, keys = (head.first, head.last), Keys(head.ids, head.moments)
+    span, keys = (head.first, head.last), PackedKeys(head.ids, head.moments)
     return Reading(listing, ids, moments, span, keys, head.agents, made)
 
 

@@ -8,7 +8,6 @@ the others, with a time before which it is not due.
 from __future__ import annotations
 
 import logging
-from collections import deque
 from collections.abc import Mapping, Sequence
 
 import anyio
@@ -21,6 +20,7 @@ from harvester.model import Gap, Response
 from .dossier import Dossier, RecordingTask
 from .enrich import Enricher
 from .errands import Errand, Errands, Replay
+from .lineup import LineUp
 from .nouns import Ask
 from .plan import Range
 from .report import Outcome
@@ -29,12 +29,6 @@ from .shape import Shaper
 from .window import OpenWindow, Place, Shared
 from .windows import Windows
 from .write import Closing, Desk
-
-MAX_OPEN = 64
-"""Windows of one source that are walked at once: enough to fill every place in flight with first pages."""
-
-TURNS = 16
-"""Requests on end for one window of many: so much the largest may lead the others."""
 
 _log = logging.getLogger("harvester")
 
@@ -76,13 +70,8 @@ class Lane:
         self._own_gaps: list[Gap] = []
         self._windows = Windows(account.source, job, shared.journal)
         self._roster = Roster(account, job, shared.journal, shared.page_size)
-        self._restored: dict[int, OpenWindow] = {}
-        self._todo: deque[StoredWindow] = deque()
-        self._open: dict[int, OpenWindow] = {}
-        self._replaying: deque[OpenWindow] = deque()
+        self._lineup = LineUp(self._opened)
         self._errands = Errands()
-        self._served: OpenWindow | None = None
-        self._turns = 0
 
     # Start: which agents, which windows.
 
@@ -110,7 +99,12 @@ class Lane:
             return
         await self._line_up(agents)
         lists_agents = self.account.provider.capabilities.lists_agents
-        if source.agents and lists_agents and self._todo and not set(agents) <= roster.names.keys():
+        if (
+            source.agents
+            and lists_agents
+            and self._lineup.has_waiting
+            and not set(agents) <= roster.names.keys()
+        ):
             self._errands.add(Errand(roster.begin()))
 
     def _agents_wanted(self) -> Sequence[str | None] | None:
@@ -129,13 +123,12 @@ class Lane:
 
     async def _line_up(self, agents: Sequence[str | None]) -> None:
         """Enter and line up what is left of these agents' calls."""
-        lined_up = {window.id for window in self._todo} | self._open.keys()
-        begun, added = await self._windows.left(agents, lined_up)
+        begun, added = await self._windows.left(agents, self._lineup.ids)
         for window in begun:
             if kept := await self._shared.journal.run(Store.answers, window.id):
                 await self._restore(window, kept)
             window.state = "open"
-        self._todo.extend(window for window in (*begun, *added) if window.id not in self._open)
+        self._lineup.add([*begun, *added])
 
     # What to ask next.
 
@@ -144,9 +137,7 @@ class Lane:
         """Something is to be asked, on its way or to be sent again."""
         if self.in_flight or self.enricher.running:
             return True
-        return self.outcome is None and bool(
-            self._errands or self._todo or self._open or self._roster.is_listing
-        )
+        return self.outcome is None and bool(self._errands or self._lineup or self._roster.is_listing)
 
     @property
     def gaps(self) -> list[Gap]:
@@ -161,18 +152,9 @@ class Lane:
     @property
     def expected(self) -> int | None:
         """Calls of the whole job as far as its totals are known; None while one is not."""
-        if self._todo or self._roster.is_listing or not self.stored:
+        if self._roster.is_listing or not self.stored:
             return None
-        expected = 0
-        for window in self.stored.values():
-            opened = self._open.get(window.id)
-            if opened is None:
-                expected += window.counts.written
-            elif opened.walk.total is None:
-                return None
-            else:
-                expected += max(opened.walk.total - opened.walk.unread, opened.kept.written)
-        return expected
+        return self._lineup.expected(self.stored.values())
 
     def due_in_s(self, now: float) -> float | None:
         """Return when the next request to be sent again is due; None where there is none."""
@@ -182,8 +164,7 @@ class Lane:
         """Return an answer that a walk asks for and an earlier run had; it needs no place at the gate."""
         if self.outcome is not None:
             return None
-        while self._replaying:
-            opened = self._replaying[0]
+        while (opened := self._lineup.replaying) is not None:
             if self.enricher.is_full:
                 return None
             while opened.has_journaled and (ask := opened.walk.next()) is not None:
@@ -192,8 +173,7 @@ class Lane:
                 self._errands.add(self._errand(opened, ask))
             if opened.has_journaled and (self.in_flight or self._errands.has_new):
                 return None  # what the walk asks next depends on an answer that is still to come
-            opened.forget_journaled()
-            self._replaying.popleft()
+            self._lineup.replayed()
         return None
 
     def take(self, now: float) -> Errand | Replay | None:
@@ -217,18 +197,9 @@ class Lane:
         return first() or second()
 
     def _next_page(self) -> Errand | None:
-        if self.enricher.is_full:
+        if self.enricher.is_full or (found := self._lineup.next()) is None:
             return None
-        # One of many windows is served for some requests on end: to find the largest takes a look at them all.
-        opened, self._turns = self._served, self._turns - 1
-        is_on = opened is not None and opened.stored.id in self._open and not opened.has_journaled
-        if self._turns > 0 and opened is not None and is_on and (ask := opened.walk.next()) is not None:
-            return self._errand(opened, ask)
-        opened = self._largest() or self._open_next()
-        if opened is None or opened.has_journaled or (ask := opened.walk.next()) is None:
-            return None
-        self._served, self._turns = opened, TURNS
-        return self._errand(opened, ask)
+        return self._errand(*found)
 
     def _next_detail(self) -> Errand | None:
         task = self.enricher.next_detail()
@@ -246,25 +217,6 @@ class Lane:
             request = self._shaper.ahead(request, agent_id, self._roster.names.get(agent_id or ""))
         return Errand(request, opened, ask)
 
-    def _largest(self) -> OpenWindow | None:
-        """Return the window with the most left to ask, so that all finish together."""
-        waiting = [opened for opened in self._open.values() if opened.walk.pages_left]
-        if len(waiting) <= 1:
-            return waiting[0] if waiting else None
-        return max(waiting, key=lambda opened: opened.walk.pages_left)
-
-    def _open_next(self) -> OpenWindow | None:
-        if not self._todo or len(self._open) >= MAX_OPEN:
-            return None
-        stored = self._todo.popleft()
-        opened = self._restored.pop(stored.id, None)
-        if opened is None:
-            opened = self._opened(stored)
-        elif opened.has_journaled:
-            self._replaying.append(opened)
-        self._open[stored.id] = opened
-        return opened
-
     async def _restore(self, stored: StoredWindow, kept: Sequence[KeptAnswer]) -> None:
         """Take up what an earlier run left of a window."""
         opened, written = self._opened(stored), stored.counts.written
@@ -273,10 +225,7 @@ class Lane:
         else:
             await opened.restore(kept)
         self.written += opened.kept.written - written
-        if opened.walk.is_skipped:
-            self._open[stored.id] = opened  # nothing of it is to be walked
-        else:
-            self._restored[stored.id] = opened
+        self._lineup.restore(opened)
         for dossier in opened.owed:
             await self.enricher.take(dossier, is_resumed=True)
             await self._finish(None if dossier.left else dossier)
@@ -328,7 +277,7 @@ class Lane:
 
     async def _receive_page(self, errand: Errand, opened: OpenWindow, response: Response) -> None:
         assert errand.ask is not None
-        if opened.stored.id in self._open:
+        if self._lineup.is_open(opened):
             ask, body = errand.ask, response.body
             self._count(await opened.receive(ask, body, response.received_at, reading=response.reading))
             await self._end_if_done(opened)
@@ -348,7 +297,7 @@ class Lane:
         self.written_now += written
 
     async def _end_if_done(self, opened: OpenWindow) -> None:
-        if opened.walk.is_done and not opened.waiting and self._open.pop(opened.stored.id, None) is not None:
+        if opened.walk.is_done and not opened.waiting and self._lineup.remove(opened):
             self.damaged += opened.damaged
             await opened.end()
 
@@ -397,7 +346,7 @@ class Lane:
             self._break(error)
 
     async def _lose_agent(self, opened: OpenWindow, error: ProviderError) -> None:
-        if self._open.pop(opened.stored.id, None) is not None:
+        if self._lineup.remove(opened):
             await opened.lose(str(error))
 
     # The end.
@@ -405,7 +354,7 @@ class Lane:
     async def close(self, *, is_interrupted: bool) -> None:
         """Hand over that the source has ended, and settle its outcome."""
         self.is_closed = True
-        begun = [*self._open.values(), *self._restored.values()]
+        begun = self._lineup.begun
         for opened in begun:
             opened.settle_so_far()
             self.damaged += opened.damaged

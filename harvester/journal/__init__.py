@@ -1,10 +1,11 @@
 """What was fetched and which segments are committed: the only truth on resuming.
 
-One SQLite database and the bodies of answers in `_harvester/` below the output, owned by one thread and locked against
-a second run. The order that makes exactly-once is: an answer is made durable within a second of its coming; a segment
-is written aside and made durable, entered here in one transaction with the answers whose rows it holds and the windows
-it completes, and only then renamed into place. Resuming finishes the renames the journal knows, deletes whatever else
-lies aside, and feeds the answers that no segment holds through the same code as fresh ones.
+One SQLite database, and the bodies of answers and their digests in files, in `_harvester/` below the output, owned by
+one thread and locked against a second run. The order that makes exactly-once is: an answer is made durable within a
+second of its coming; a segment is written aside and made durable, entered here in one transaction with the answers
+whose rows it holds and the windows it completes, and only then renamed into place. Resuming finishes the renames the
+journal knows, deletes whatever else lies aside, and feeds the answers that no segment holds through the same code as
+fresh ones.
 
 An answer keeps its digest until its window is complete, also when its body is gone: that is how a resumed walk knows
 what is in segments already and where it stood.
@@ -28,7 +29,7 @@ import msgspec
 
 from harvester.errors import JournalError, OutputError
 
-from .answers import DamagedError
+from .append import DamagedError
 from .lock import Lock, holder_of
 from .nouns import (
     DATELESS,

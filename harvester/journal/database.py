@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from harvester.errors import JournalError, OutputError
 
 from .schema import SCHEMA, VERSION
+
+AT_ONCE = 64
+"""Rows in one step of `execute_many`; of 14 values each they are fewer than any SQLite takes."""
 
 
 class Transaction:
@@ -22,6 +28,23 @@ class Transaction:
 
     def __exit__(self, kind: object, *_: object) -> None:
         self._db.execute("COMMIT" if kind is None else "ROLLBACK")
+
+
+def execute_many(db: sqlite3.Connection, statement: str, rows: Sequence[Sequence[Any]]) -> None:
+    """Execute a statement for many rows, with few steps.
+
+    Each step lets go of the interpreter and waits until the event loop lets go of it: `executemany`, with a step for
+    each row, made exports a tenth longer.
+
+    Args:
+        db: The database.
+        statement: It has `{rows}` where VALUES has its rows.
+        rows: All of the same length.
+    """
+    for begin in range(0, len(rows), AT_ONCE):
+        some = rows[begin : begin + AT_ONCE]
+        row = f"({', '.join('?' * len(some[0]))})"
+        db.execute(statement.format(rows=", ".join([row] * len(some))), list(chain.from_iterable(some)))
 
 
 def open_database(path: Path, *, is_read_only: bool) -> sqlite3.Connection:

@@ -13,8 +13,9 @@ from typing import Any
 import msgspec
 from msgspec.structs import astuple
 
-from .answers import Bodies, Place
-from .digests import Digests, Piece, pieces_of
+from .append import AppendFiles, Place
+from .database import execute_many
+from .digests import Digests, Piece
 from .nouns import AnswerKey, NewAnswer, NewDetail
 from .rows import to_us
 
@@ -51,16 +52,16 @@ class Intake:
         digests: Where digests go.
     """
 
-    def __init__(self, db: sqlite3.Connection, bodies: Bodies, digests: Digests) -> None:
+    def __init__(self, db: sqlite3.Connection, bodies: AppendFiles, digests: Digests) -> None:
         self._db = db
         self._bodies = bodies
         self._digests = digests
 
     def pack(self, answers: Sequence[NewAnswer], details: Sequence[NewDetail] = ()) -> Packed:
-        """Give bodies to their files; return what is to be entered once they are durable."""
+        """Give bodies and digests to their files; return what is to be entered once they are durable."""
         bodies = [(answer.job_id, b"" if answer.key.is_probe else answer.body) for answer in answers]
         places = self._append([*bodies, *((detail.job_id, detail.body) for detail in details)])
-        pieces, digests = pieces_of(
+        pieces, digests = self._digests.append(
             [(answer.job_id, answer.key.window_id, answer.digest) for answer in answers]
         )
         return Packed(
@@ -76,17 +77,27 @@ class Intake:
             {file for file, *_ in places if file is not None},
         )
 
+    def sync(self) -> None:
+        """Make durable what was packed.
+
+        Raises:
+            OSError: It cannot be.
+        """
+        self._bodies.sync()
+        self._digests.sync()
+
     def enter(self, packed: Packed) -> None:
         """Enter where they are, in the transaction that is open."""
         pieces = [self._digests.enter(piece) for piece in packed.pieces]
-        self._db.executemany(
-            "INSERT OR REPLACE INTO answer VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        execute_many(
+            self._db,
+            "INSERT OR REPLACE INTO answer VALUES {rows}",
             [
                 (*astuple(one.key), one.job_id, pieces[one.digest[0]], one.digest[1], *one.place)
                 for one in packed.answers
             ],
         )
-        self._db.executemany("INSERT OR REPLACE INTO detail VALUES (?, ?, ?, ?, ?, ?, ?, ?)", packed.details)
+        execute_many(self._db, "INSERT OR REPLACE INTO detail VALUES {rows}", packed.details)
 
     def _append(self, bodies: Sequence[tuple[int, bytes]]) -> list[Place | tuple[None, ...]]:
         """Append bodies, each of a job; return where they are, in their order; nothing for one without a byte."""

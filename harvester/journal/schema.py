@@ -5,7 +5,7 @@ Moments are whole microseconds since 1970, UTC. `since` is NULL for "all before"
 there until its row is in one; `message` says why there is none for good. A recording is of a source, of all its jobs.
 """
 
-VERSION = "4"
+VERSION = "5"
 """Another version is refused, never converted in silence."""
 
 SCHEMA = """
@@ -46,7 +46,8 @@ CREATE TABLE answer (
 ) WITHOUT ROWID;
 CREATE INDEX answer_in_file ON answer (file) WHERE file IS NOT NULL;
 CREATE TABLE digest (
-    id INTEGER PRIMARY KEY, window_id INTEGER NOT NULL, job_id INTEGER NOT NULL, packed BLOB NOT NULL
+    id INTEGER PRIMARY KEY, window_id INTEGER NOT NULL, job_id INTEGER NOT NULL,
+    file INTEGER NOT NULL, offset INTEGER NOT NULL, length INTEGER NOT NULL
 );
 CREATE INDEX digest_of_window ON digest (window_id);
 CREATE TABLE detail (

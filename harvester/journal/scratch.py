@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from .database import Transaction
+from .database import Transaction, execute_many
 
 
 class Scratch:
@@ -45,8 +45,9 @@ class Scratch:
     def spill(self, buckets: dict[tuple[int, int], dict[str, int]]) -> None:
         """Keep buckets, each of a window and an hour."""
         with Transaction(self._db):  # each on its own would be written on its own
-            self._db.executemany(
-                "INSERT OR REPLACE INTO spilled VALUES (?, ?, ?)",
+            execute_many(
+                self._db,
+                "INSERT OR REPLACE INTO spilled VALUES {rows}",
                 [(*key, msgspec.msgpack.encode(bucket)) for key, bucket in buckets.items()],
             )
 

@@ -11,8 +11,8 @@ import msgspec
 
 from harvester.model import Agent, Gap, Segment, Window
 
-from .answers import Bodies, Place
-from .database import Transaction, open_database
+from .append import AppendFiles, DamagedError, Place
+from .database import Transaction, execute_many, open_database
 from .digests import Digests
 from .intake import Intake, Packed
 from .nouns import (
@@ -48,18 +48,21 @@ class Store:
         self._db = open_database(folder / "journal.db", is_read_only=is_read_only)
         self._packed: list[Packed] = []
         try:
-            (last,) = self._db.execute(
-                "SELECT max(file) FROM (SELECT file FROM answer UNION ALL SELECT file FROM detail)"
-            ).fetchone()
-            self._bodies = Bodies(folder, (last or 0) + 1)
+            self._bodies = self._files(folder / "answers", "answer", "detail")
+            self._digests = Digests(self._db, self._files(folder / "digests", "digest"))
             if not is_read_only:
-                self._drop_bodies()  # a run that was killed may have left some, and this one may commit nothing
+                self._drop_files()  # a run that was killed may have left some, and this one may commit nothing
             self._scratch = Scratch(None if is_read_only else folder / "scratch.db")
         except BaseException:
             self._db.close()
             raise
-        self._digests = Digests(self._db)
         self._intake = Intake(self._db, self._bodies, self._digests)
+
+    def _files(self, folder: Path, *tables: str) -> AppendFiles:
+        """Return the files of a folder that tables say of what is where in them."""
+        selects = " UNION ALL ".join(f"SELECT file FROM {table}" for table in tables)  # noqa: S608 - our own names
+        (last,) = self._db.execute(f"SELECT max(file) FROM ({selects})").fetchone()  # noqa: S608
+        return AppendFiles(folder, (last or 0) + 1)
 
     def close(self) -> None:
         """Close the database; what only this run needed goes."""
@@ -223,7 +226,7 @@ class Store:
         state = "aside" if is_aside else "entered"
         owed = self._intake.pack(commit.owed)
         if commit.owed:
-            self._bodies.sync()
+            self._intake.sync()
         with self._transaction():
             for segment in commit.segments:
                 self._db.execute(
@@ -231,9 +234,12 @@ class Store:
                     (segment.path, job_id, segment.kind, segment.rows, segment.bytes, segment.sha256, segment.aside,
                      state),
                 )  # fmt: skip
-            self._db.executemany(
-                "UPDATE answer SET file = NULL"
-                " WHERE window_id = ? AND pass = ? AND page = ? AND size = ? AND is_probe = ? AND part = ?",
+            execute_many(
+                self._db,
+                "WITH key (window_id, pass, page, size, is_probe, part) AS (VALUES {rows})"
+                " UPDATE answer SET file = NULL FROM key WHERE answer.window_id = key.window_id"
+                " AND answer.pass = key.pass AND answer.page = key.page AND answer.size = key.size"
+                " AND answer.is_probe = key.is_probe AND answer.part = key.part",
                 [msgspec.structs.astuple(key) for key in commit.answers],
             )
             self._db.executemany(
@@ -245,7 +251,7 @@ class Store:
             for ended in commit.windows:
                 self._end_window(ended)
         self._bodies.roll(job_id)
-        self._drop_bodies()
+        self._drop_files()
         self._db.execute("PRAGMA incremental_vacuum").fetchall()
 
     def _end_window(self, ended: StoredWindow) -> None:
@@ -269,7 +275,7 @@ class Store:
     def keep(self, answers: Sequence[NewAnswer], details: Sequence[NewDetail] = ()) -> None:
         """Make answers and details durable, with those packed before: their bodies, then where they are."""
         packed = [*self._packed, self._intake.pack(answers, details)]
-        self._bodies.sync()
+        self._intake.sync()
         with self._transaction():
             for one in packed:
                 self._intake.enter(one)
@@ -305,10 +311,13 @@ class Store:
         Raises:
             ValueError: It is gone, or cannot be decompressed.
         """
-        return self._bodies.read(place)
+        try:
+            return self._bodies.read(place)
+        except DamagedError as error:  # this one is asked for again: the journal can be trusted all the same
+            raise ValueError(str(error)) from error
 
-    def _drop_bodies(self) -> None:
-        """Remove the files in which no answer is needed any more."""
+    def _drop_files(self) -> None:
+        """Remove the files in which no answer is needed any more, and no digest."""
         needed = {
             file
             for (file,) in self._db.execute(
@@ -316,6 +325,7 @@ class Store:
             )
         }
         self._bodies.drop_unless(needed.union(*(packed.files for packed in self._packed)))
+        self._digests.drop_unless([piece for packed in self._packed for piece in packed.pieces])
 
     def segments(self, job_id: int) -> list[Segment]:
         """Return the committed segments of a job, in the order of their names."""
@@ -360,7 +370,7 @@ class Store:
             fresh = jobs["fresh"].id
             self._db.execute("UPDATE segment SET state = 'entered' WHERE job_id = ?", (fresh,))
             self._db.execute("UPDATE job SET state = 'current' WHERE id = ?", (fresh,))
-        self._drop_bodies()
+        self._drop_files()
 
     def doomed(self) -> list[str]:
         """Return the files of jobs that were replaced and may still be there."""

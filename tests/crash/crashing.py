@@ -166,10 +166,11 @@ def assert_exact(folder: Path, undisturbed: Content) -> None:
     assert Output(folder / "out").aside() == []
     assert {path.name for path in (folder / "out/_harvester").iterdir()} == KEPT
     assert list((folder / "out/_harvester/answers").iterdir()) == []
+    assert list((folder / "out/_harvester/digests").iterdir()) == []
     assert verify(folder / "out", PROVIDERS).findings == []
 
 
-KEPT = {"answers", "aside", "journal.db", "lock", "runs"}
+KEPT = {"answers", "aside", "digests", "journal.db", "lock", "runs"}
 """What an export that is complete leaves of its own; no answers, and nothing aside."""
 
 

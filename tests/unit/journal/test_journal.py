@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from harvester.journal import (
     NewAnswer,
     Store,
 )
-from harvester.journal.answers import Bodies, DamagedError, compress, decompress
+from harvester.journal.append import AppendFiles, DamagedError, compress, decompress
 from harvester.journal.lock import Lock
 from harvester.model import Window
 
@@ -175,7 +176,7 @@ def test_what_the_disk_lost_is_told_for_good(tmp_path: Path) -> None:
         if failures:
             raise failures.pop()
 
-    bodies = Bodies(tmp_path, 1, sync)
+    bodies = AppendFiles(tmp_path, 1, sync)
     bodies.append(1, [b"body"])
     for _ in range(2):
         with pytest.raises(OSError, match=os.strerror(errno.EIO)):
@@ -184,13 +185,24 @@ def test_what_the_disk_lost_is_told_for_good(tmp_path: Path) -> None:
 
 def test_file_that_was_dropped_is_not_made_durable(tmp_path: Path) -> None:
     """What is gone with its job is nothing that a flush could fail by."""
-    bodies = Bodies(tmp_path, 1)
+    bodies = AppendFiles(tmp_path, 1)
     bodies.append(1, [b"of a job that is dropped"])
     bodies.roll(1)
     (place,) = bodies.append(2, [b"of another"])
     bodies.drop_unless(())
     bodies.sync()
     assert bodies.read(place) == b"of another"
+
+
+def test_what_a_failed_append_left_is_cut_off(tmp_path: Path) -> None:
+    """Half a piece that nobody knows of is not between two that are known."""
+    files = AppendFiles(tmp_path, 1)
+    (first,) = files.append(1, [b"first"])
+    with (tmp_path / "00000001.lz4").open("ab") as file:
+        file.write(b"half a piece")
+    second, third = files.append(1, [b"second", b"third" * 1_000])
+    assert [files.read(place) for place in (first, second, third)] == [b"first", b"second", b"third" * 1_000]
+    assert (tmp_path / "00000001.lz4").stat().st_size == third[1] + third[2]
 
 
 def test_bytes_that_were_lost_are_damage() -> None:
@@ -287,17 +299,17 @@ async def test_database_that_fails_is_translated(tmp_path: Path) -> None:
     await journal.aclose()
 
 
-async def test_digest_that_is_damaged_is_translated(tmp_path: Path) -> None:
-    """Nor does an error of what packs and decodes."""
+@pytest.mark.parametrize("damage", [lambda file: file.write_bytes(b"\0"), Path.unlink])
+async def test_digest_that_is_damaged_is_translated(tmp_path: Path, damage: Callable[[Path], object]) -> None:
+    """Nor does an error of what packs and decodes, or of a file that is gone."""
     journal = await Journal.open(tmp_path, holder="export")
     job_id, window_id = await window_of(journal)
     key = AnswerKey(window_id, 1, 0, 100)
     await journal.keep(NewAnswer(job_id, key, DIGEST, b"body"))
     await journal.flush()
-    with sqlite3.connect(tmp_path / "_harvester" / "journal.db") as db:
-        db.execute("UPDATE digest SET packed = x'00'")
-    db.close()
-    with pytest.raises(JournalError, match="damaged"):
+    (file,) = (tmp_path / "_harvester" / "digests").iterdir()
+    damage(file)
+    with pytest.raises(JournalError, match="digests file 1"):
         await journal.run(Store.digest, key)
     await journal.aclose()
 

@@ -45,6 +45,9 @@ class Folder:
     def bodies(self) -> list[Path]:
         return list((self.path / "answers").iterdir())
 
+    def digests(self) -> list[Path]:
+        return list((self.path / "digests").iterdir())
+
     def close(self) -> None:
         if self._store is not None:
             self._store.close()
@@ -180,6 +183,7 @@ def test_kept_answers_come_back(folder: Folder) -> None:
     ]
     store.keep(answers[:4])
     store.keep([*answers[4:], answer(jobs[0], windows[0], 0, is_probe=True)])
+    assert (len(folder.bodies()), len(folder.digests())) == (2, 1)  # of bodies a file for each job
     store = folder.open()
     for job, window in zip(jobs, windows, strict=True):
         for kept in store.answers(window.id):
@@ -208,6 +212,28 @@ def test_bodies_go_once_their_rows_are_in_segments(folder: Folder) -> None:
     assert folder.open().body(kept.place) == b"after"
 
 
+def test_digests_go_once_their_windows_are_complete(folder: Folder) -> None:
+    """A file of digests outlives the bodies' one, for all of its windows, and those with gaps keep it."""
+    store = folder.open()
+    job = begin(store)
+    whole, open_one, lacking = store.add_windows(job.id, [WINDOW] * 3)
+    answers = [answer(job, window, 0) for window in (whole, open_one, lacking)]
+    store.keep(answers)
+    keys = [one.key for one in answers]
+    whole.state = "complete"
+    store.commit(job.id, Commit([segment("p0")], keys, [whole]), is_aside=False)
+    assert folder.bodies() == []
+    assert len(folder.digests()) == 1
+    lacking.state, open_one.state = "gap", "complete"
+    store.commit(job.id, Commit([segment("p1")], [], [open_one, lacking]), is_aside=False)
+    assert len(folder.digests()) == 1
+    assert folder.open().digest(keys[2]) == answers[2].digest
+    store = folder.open()
+    lacking.state = "complete"
+    store.commit(job.id, Commit([segment("p2")], [], [lacking]), is_aside=False)
+    assert folder.digests() == []
+
+
 def test_bodies_that_a_killed_run_left_go_with_the_next_opening(folder: Folder) -> None:
     """A file that was written and not entered, or entered as not needed and not removed, is gone in the next run."""
     store = folder.open()
@@ -217,8 +243,11 @@ def test_bodies_that_a_killed_run_left_go_with_the_next_opening(folder: Folder) 
     (needed,) = folder.bodies()
     needed.with_name("00000000.lz4").write_bytes(b"of rows that are in segments")
     needed.with_name("00000009.lz4").write_bytes(b"half a body")
+    digests = folder.digests()
+    digests[0].with_name("00000009.lz4").write_bytes(b"half a digest")
     folder.open()
     assert folder.bodies() == [needed]
+    assert folder.digests() == digests
 
 
 def test_commit_leaves_what_is_packed(folder: Folder) -> None:
@@ -238,6 +267,20 @@ def test_commit_leaves_what_is_packed(folder: Folder) -> None:
     assert store.body(place) == b"second"
     store.commit(job.id, Commit(answers=[second.key]), is_aside=False)
     assert folder.bodies() == []
+
+
+def test_commit_leaves_the_digests_that_are_packed(folder: Folder) -> None:
+    """The same of a digest in a file of which all other windows are complete."""
+    store = folder.open()
+    job = begin(store)
+    whole, other = store.add_windows(job.id, [WINDOW] * 2)
+    first, second = answer(job, whole, 0), answer(job, other, 0)
+    store.keep([first])
+    store.pack([second])
+    whole.state = "complete"
+    store.commit(job.id, Commit(answers=[first.key], windows=[whole]), is_aside=False)
+    store.keep([])
+    assert folder.open().digest(second.key) == second.digest
 
 
 def test_bodies_of_a_job_go_with_it(folder: Folder) -> None:

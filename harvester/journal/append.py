@@ -1,8 +1,8 @@
 """What is too much for the database: appended to files, each piece compressed on its own by LZ4.
 
-A file is of one job; the database says what is where in it, and it is dropped whole once nothing in it is needed. A
-blob in the database costs three times as much: it is written, written once more by the checkpoint, and deleted page
-by page.
+A file is of one owner, a job or all of them together; the database says what is where in it, and it is dropped whole
+once nothing in it is needed. A blob in the database costs three times as much: it is written, written once more by the
+checkpoint, and deleted page by page.
 
 What is kept for minutes is to cost little of the processor, and the disk is not to write the output twice. LZ4 makes a
 body 2.4 to 3.7 times smaller at 900 MB/s, zstd at its fastest useful level (-3) 2.5 to 5.7 times at 450 to 550: for a
@@ -48,9 +48,9 @@ class AppendFiles:
         self._has_new = False
         self._lost: OSError | None = None
 
-    def append(self, job_id: int, pieces: Sequence[bytes]) -> list[Place]:
-        """Append pieces of a job; return where each is. They are durable after the next `sync`."""
-        number, end = self._current.get(job_id, (0, MAX_FILE_BYTES))
+    def append(self, owner: int, pieces: Sequence[bytes]) -> list[Place]:
+        """Append pieces of an owner; return where each is. They are durable after the next `sync`."""
+        number, end = self._current.get(owner, (0, MAX_FILE_BYTES))
         if end >= MAX_FILE_BYTES:
             self._folder.mkdir(exist_ok=True)
             number, end = self._next_file, 0
@@ -63,7 +63,7 @@ class AppendFiles:
         for one in compressed:
             places.append((number, end, len(one)))
             end += len(one)
-        self._current[job_id] = (number, end)
+        self._current[owner] = (number, end)
         self._unsynced.add(number)
         return places
 
@@ -110,9 +110,9 @@ class AppendFiles:
         except DamagedError as error:
             raise DamagedError(f"{self._folder.name} file {number} is damaged: {error}") from error
 
-    def roll(self, job_id: int) -> None:
-        """Begin another file with the next answer of a job, so that this one can go when it is not needed."""
-        self._current.pop(job_id, None)
+    def roll(self, owner: int) -> None:
+        """Begin another file with the next piece of an owner, so that this one can go when it is not needed."""
+        self._current.pop(owner, None)
 
     def drop_unless(self, needed: Collection[int]) -> None:
         """Remove the files that are neither needed nor appended to, whoever wrote them."""

@@ -34,7 +34,7 @@ def execute_many(db: sqlite3.Connection, statement: str, rows: Sequence[Sequence
     """Execute a statement for many rows, with few steps.
 
     Each step lets go of the interpreter and waits until the event loop lets go of it: `executemany`, with a step for
-    each row, made exports a tenth longer.
+    each row, made exports a twentieth longer.
 
     Args:
         db: The database.

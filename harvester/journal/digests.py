@@ -20,7 +20,7 @@ PIECE = 256
 PIECES_HELD = 4
 
 _ALL = 0
-"""Whose the files are: all jobs', for of a thousand sources a file each would have to be made durable."""
+"""The owner of the files, for all jobs: of a thousand sources a file each would have to be made durable."""
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list[Digest]).decode

@@ -1,13 +1,15 @@
 """How answers and details come into the journal: their bodies first, and where they are in one transaction for many.
 
 A transaction and what makes it durable wait for the disk, so several times a second is often enough; out of memory they
-go as they come. What is in a file by then and not in the database is fetched again if the run is killed.
+go as they come. What is in a file by then and not in the database is fetched again if the run is killed. Files are
+dropped here too, once the database needs nothing in them.
 """
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -99,6 +101,18 @@ class Intake:
         )
         execute_many(self._db, "INSERT OR REPLACE INTO detail VALUES {rows}", packed.details)
 
+    def drop_files(self, packed: Sequence[Packed]) -> None:
+        """Remove the files in which no answer is needed any more, and no digest.
+
+        Args:
+            packed: What is in files and not entered yet.
+        """
+        rows = self._db.execute(
+            "SELECT file FROM answer WHERE file IS NOT NULL UNION SELECT file FROM detail WHERE file IS NOT NULL"
+        )
+        self._bodies.drop_unless({file for (file,) in rows}.union(*(one.files for one in packed)))
+        self._digests.drop_unless([piece for one in packed for piece in one.pieces])
+
     def _append(self, bodies: Sequence[tuple[int, bytes]]) -> list[Place | tuple[None, ...]]:
         """Append bodies, each of a job; return where they are, in their order; nothing for one without a byte."""
         places: list[Place | tuple[None, ...]] = [_NOWHERE] * len(bodies)
@@ -109,3 +123,10 @@ class Intake:
                 for at, place in zip(kept, placed, strict=True):
                     places[at] = place
         return places
+
+
+def open_files(db: sqlite3.Connection, folder: Path, *tables: str) -> AppendFiles:
+    """Return the files of a folder; tables of the database say what is where in them."""
+    selects = " UNION ALL ".join(f"SELECT file FROM {table}" for table in tables)  # noqa: S608 - our own names
+    (last,) = db.execute(f"SELECT max(file) FROM ({selects})").fetchone()  # noqa: S608
+    return AppendFiles(folder, (last or 0) + 1)

@@ -11,10 +11,10 @@ import msgspec
 
 from harvester.model import Agent, Gap, Segment, Window
 
-from .append import AppendFiles, DamagedError, Place
+from .append import DamagedError, Place
 from .database import Transaction, execute_many, open_database
 from .digests import Digests
-from .intake import Intake, Packed
+from .intake import Intake, Packed, open_files
 from .nouns import (
     AnswerKey,
     Commit,
@@ -48,21 +48,15 @@ class Store:
         self._db = open_database(folder / "journal.db", is_read_only=is_read_only)
         self._packed: list[Packed] = []
         try:
-            self._bodies = self._files(folder / "answers", "answer", "detail")
-            self._digests = Digests(self._db, self._files(folder / "digests", "digest"))
-            if not is_read_only:
-                self._drop_files()  # a run that was killed may have left some, and this one may commit nothing
+            self._bodies = open_files(self._db, folder / "answers", "answer", "detail")
+            self._digests = Digests(self._db, open_files(self._db, folder / "digests", "digest"))
+            self._intake = Intake(self._db, self._bodies, self._digests)
+            if not is_read_only:  # A run that was killed may have left some, and this one may commit nothing.
+                self._intake.drop_files(self._packed)
             self._scratch = Scratch(None if is_read_only else folder / "scratch.db")
         except BaseException:
             self._db.close()
             raise
-        self._intake = Intake(self._db, self._bodies, self._digests)
-
-    def _files(self, folder: Path, *tables: str) -> AppendFiles:
-        """Return the files of a folder that tables say of what is where in them."""
-        selects = " UNION ALL ".join(f"SELECT file FROM {table}" for table in tables)  # noqa: S608 - our own names
-        (last,) = self._db.execute(f"SELECT max(file) FROM ({selects})").fetchone()  # noqa: S608
-        return AppendFiles(folder, (last or 0) + 1)
 
     def close(self) -> None:
         """Close the database; what only this run needed goes."""
@@ -251,7 +245,7 @@ class Store:
             for ended in commit.windows:
                 self._end_window(ended)
         self._bodies.roll(job_id)
-        self._drop_files()
+        self._intake.drop_files(self._packed)
         self._db.execute("PRAGMA incremental_vacuum").fetchall()
 
     def _end_window(self, ended: StoredWindow) -> None:
@@ -316,17 +310,6 @@ class Store:
         except DamagedError as error:  # this one is asked for again: the journal can be trusted all the same
             raise ValueError(str(error)) from error
 
-    def _drop_files(self) -> None:
-        """Remove the files in which no answer is needed any more, and no digest."""
-        needed = {
-            file
-            for (file,) in self._db.execute(
-                "SELECT file FROM answer WHERE file IS NOT NULL UNION SELECT file FROM detail WHERE file IS NOT NULL"
-            )
-        }
-        self._bodies.drop_unless(needed.union(*(packed.files for packed in self._packed)))
-        self._digests.drop_unless([piece for packed in self._packed for piece in packed.pieces])
-
     def segments(self, job_id: int) -> list[Segment]:
         """Return the committed segments of a job, in the order of their names."""
         rows = self._db.execute(
@@ -370,7 +353,7 @@ class Store:
             fresh = jobs["fresh"].id
             self._db.execute("UPDATE segment SET state = 'entered' WHERE job_id = ?", (fresh,))
             self._db.execute("UPDATE job SET state = 'current' WHERE id = ?", (fresh,))
-        self._drop_files()
+        self._intake.drop_files(self._packed)
 
     def doomed(self) -> list[str]:
         """Return the files of jobs that were replaced and may still be there."""

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -27,6 +27,7 @@ from harvester.transport.base import Link, Opening
 from harvester.transport.child import Begun
 from harvester.transport.frames import (
     KEPT_BYTES,
+    TOGETHER,
     UNSENT_BYTES,
     Answer,
     Ask,
@@ -39,6 +40,7 @@ from harvester.transport.frames import (
     Reader,
     Ready,
 )
+from harvester.transport.load import LOOK_EACH, Load
 from harvester.transport.process import LEAVE_S, MAX_STARTS, ProcessTransport
 from harvester.transport.worker import Worker
 
@@ -662,6 +664,61 @@ async def test_drained_waits_for_the_other_side(end: str) -> None:
         else:
             await until_read(theirs, waiting.done)
         await asyncio.wait_for(waiting, 10)
+        frames.close()
+
+
+class _Working(Load):
+    """A load that says what it is told to."""
+
+    def __init__(self, *, has_time: bool) -> None:
+        super().__init__()
+        self.has_time = has_time
+
+    def count(self) -> None:
+        """Look at nothing."""
+
+
+@pytest.mark.parametrize("has_time", [True, False])
+async def test_who_has_time_writes_each_frame_at_once(has_time: bool) -> None:
+    """Who has none writes those of a turn together, and never more than some: the other side is to go on meanwhile."""
+    ours, theirs = socket.socketpair()
+    frames = Frames(lambda *_: None, lambda: None, size=64, load=_Working(has_time=has_time))
+    await asyncio.get_running_loop().create_unix_connection(lambda: frames, sock=ours)
+    with theirs:
+        theirs.setblocking(False)
+
+        def come() -> int:
+            with suppress(BlockingIOError):
+                return len(theirs.recv(1 << 16))
+            return 0
+
+        frames.write(Drop(0))
+        size = come()
+        assert bool(size) == has_time
+        await asyncio.sleep(0)
+        size = size or come()
+        assert size
+        for count in range(1, TOGETHER + 2):
+            frames.write(Drop(0))
+            assert come() == (size if has_time else TOGETHER * size if count == TOGETHER else 0)
+        frames.close()
+
+
+async def test_frames_are_written_when_time_runs_out() -> None:
+    """The one with which the load is seen is not left behind."""
+    ours, theirs = socket.socketpair()
+    load = Load(lambda: 0.0, lambda: 0.0)  # no time passes: at the first look there is none to spare
+    frames = Frames(lambda *_: None, lambda: None, size=64, load=load)
+    await asyncio.get_running_loop().create_unix_connection(lambda: frames, sock=ours)
+    with theirs:
+        theirs.setblocking(False)
+        frames.write(Drop(0))
+        size = len(theirs.recv(1 << 16))
+        for _ in range(1, LOOK_EACH):
+            frames.write(Drop(0))
+        assert not load.has_time
+        await asyncio.sleep(0)
+        assert len(theirs.recv(1 << 16)) == (LOOK_EACH - 1) * size
         frames.close()
 
 

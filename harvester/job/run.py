@@ -29,8 +29,9 @@ from .lane import Lane
 from .memory import GateMemory
 from .write import Message, Writer
 
-QUEUE_PAGES = 8
-"""Pages between the senders and the writer: enough that neither starves, few enough to be no memory."""
+QUEUE_PAGES = 16
+"""Pages between the senders and the writer, few enough to be no memory. More than 8 come in a turn of the loop: of
+10,000 that were sent 4,500 had to wait for a place then, with 16 650."""
 
 FLUSH_S = 0.2
 """How long an answer waits for others to be made durable with it; the promise is a second."""

@@ -31,7 +31,7 @@ def digest_of(
     if keys is not None:
         return PackedDigest(*told, keys.ids, keys.moments, [], *rest)
     nameless = [i for i, hour in enumerate(page.hours) if hour == NAMELESS] if page.problems else []
-    return Digest(*told, page.ids, list(page.moments), nameless, *rest)
+    return Digest(*told, list(page.ids), list(page.moments), nameless, *rest)
 
 
 def brought_by(digest: Digest) -> Page:

@@ -1,25 +1,24 @@
 """Which calls of a window are known, in bounded memory.
 
-Ids are kept by hour of `created_at`, which does not change: lists come more or less in its order, so few hours are in
-use at a time. Those longest unused go to a scratch file of the journal once there are more than `max_ids` in memory,
-and come back when a row of theirs does. What an earlier run knew of a window is put in again from the digests of its
-answers.
+A page whose span of `created_at` no other shares is new as a whole, and set aside: that is how the pages of a list in
+order come. Ids are kept only of hours in which that did not do, by hour, for their moments do not change: the pages
+that were set aside in one are read again from the journal when another page has a row there. Of these hours those
+longest unused go to a scratch file of the journal once there are more than `max_ids` in memory, and come back when a
+row of theirs does. What an earlier run knew of a window is put in again from the digests of its answers.
 """
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
-from collections.abc import Collection, Mapping, MutableSequence, Sequence
+from collections import OrderedDict
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Protocol
 
 import anyio
 
-from harvester.journal import NAMELESS
-from harvester.model import Window
+from harvester.journal import AnswerKey, Digest
 
-from .nouns import Sifted
-from .plan import Range
+from .aside import Aside, PageAside
 
 MAX_IDS = 20_000
 """About 3.5 MB of ids, as Python keeps them."""
@@ -27,13 +26,19 @@ MAX_IDS = 20_000
 BUCKET_COST = 4
 """What an hour costs beside its ids, in ids."""
 
-PASSES = 100
-"""Numbers that a walk may give its passes, from the sieve's `base` on."""
+MOST_HOURS = 48
+"""What a page that is set aside may span: of more, to look at each hour costs what to look at each row does."""
 
-EARLIER_RUN = 0
-ELSEWHERE = -1
+RECENT_PAGES = 64
+"""Pages set aside whose ids stay in memory: those that touch come soon after one another, before the journal has made
+them durable."""
+
+_PAGES_AT_ONCE = 64
+
 Bucket = dict[str, int]
 """Id to the pass that saw it last; or an earlier run, or a part of the window that it does not belong to."""
+
+_Rows = tuple[Sequence[str], Sequence[datetime | None]]
 
 
 class IdJournal(Protocol):
@@ -47,12 +52,16 @@ class IdJournal(Protocol):
         """Keep buckets by (window, hour) until they are loaded or the window is forgotten."""
         ...
 
+    async def digests(self, keys: Sequence[AnswerKey]) -> list[Digest]:
+        """Return the digests of answers that were handed over."""
+        ...
+
 
 class Keys(Protocol):
     """What of a page's rows decides whether they are new: `hours` say by which hour each id is kept."""
 
     @property
-    def ids(self) -> MutableSequence[str]:
+    def ids(self) -> Sequence[str]:
         """The rows' ids; those of rows without one are numbered in place where they are copies."""
         ...
 
@@ -71,18 +80,65 @@ class Keys(Protocol):
         """The first and the last moment where every row has one; None also where that was not looked at."""
         ...
 
+    @property
+    def is_distinct(self) -> bool:
+        """No two rows have the same id; False also where that was not looked at."""
+        ...
+
 
 class IdStore:
-    """The ids of all open windows."""
+    """The ids of all open windows.
 
-    def __init__(self, journal: IdJournal, *, max_ids: int = MAX_IDS) -> None:
+    Args:
+        journal: Where they go that are not in memory.
+        max_ids: How many are.
+        recent_pages: Of how many pages that were set aside the ids are in memory as well.
+    """
+
+    def __init__(
+        self, journal: IdJournal, *, max_ids: int = MAX_IDS, recent_pages: int = RECENT_PAGES
+    ) -> None:
         self._journal = journal
         self._max_ids = max_ids
+        self._recent_pages = recent_pages
         self._count = 0
         self._elsewhere: dict[int, set[int]] = {}
         self._loading = anyio.Lock()
         self._buckets: OrderedDict[tuple[int, int], Bucket] = OrderedDict()
         self._hours: dict[int, set[int]] = {}
+        self._aside: dict[int, Aside] = {}
+        self._recent: OrderedDict[AnswerKey, _Rows] = OrderedDict()
+
+    def set_aside(self, key: AnswerKey, page: Keys, number: int) -> bool:
+        """Set a page aside whose rows are new, where its time shows that they are; return whether it does.
+
+        Args:
+            key: Its answer, which is handed to the journal before the next call that awaits.
+            page: Its keys, distinct.
+            number: Of the pass.
+        """
+        if page.span is None:
+            return False
+        first, last = page.span
+        hours = range(hour_of(first), hour_of(last) + 1)
+        window_id = key.window_id
+        elsewhere = self._elsewhere.get(window_id, ())
+        if len(hours) > MOST_HOURS or any(
+            (window_id, hour) in self._buckets or hour in elsewhere for hour in hours
+        ):
+            return False
+        aside = self._aside.get(window_id)
+        if aside is None:
+            aside = self._aside[window_id] = Aside(window_id)
+        for other, is_a_moment in aside.touching(first, last):
+            rows = self._recent.get(other.key)
+            if rows is None or not is_a_moment or not set(page.ids).isdisjoint(rows[0]):
+                return False
+        aside.add(PageAside(key, number), first, last)
+        self._recent[key] = page.ids, page.moments
+        if len(self._recent) > self._recent_pages:
+            self._recent.popitem(last=False)
+        return True
 
     async def open(self, window_id: int, hours: Collection[int]) -> dict[int, Bucket]:
         """Return the buckets of these hours, in memory from now until the next call that awaits.
@@ -91,7 +147,7 @@ class IdStore:
             window_id: The journal's number of the window.
             hours: Hours as `hour_of` counts them, or the journal's DATELESS or NAMELESS.
         """
-        while self._missing(window_id, hours):
+        while self._missing(window_id, hours) or self._shut(window_id, hours):
             # One at a time: what another has taken back, and perhaps spilled again, must not be taken for nothing.
             async with self._loading:
                 if missing := self._missing(window_id, hours):
@@ -99,6 +155,8 @@ class IdStore:
                     self._elsewhere.get(window_id, set()).difference_update(missing)
                     for hour in missing:
                         self._put(window_id, hour, loaded[hour])
+                if shut := self._shut(window_id, hours):
+                    await self._open_aside(window_id, shut)
         found: dict[int, Bucket] = {}
         for hour in hours:
             if (window_id, hour) not in self._buckets:
@@ -110,6 +168,44 @@ class IdStore:
     def _missing(self, window_id: int, hours: Collection[int]) -> list[int]:
         elsewhere = self._elsewhere.get(window_id)
         return [hour for hour in hours if hour in elsewhere] if elsewhere else []
+
+    def _shut(self, window_id: int, hours: Collection[int]) -> list[int]:
+        """Return the hours of which nothing is known but pages set aside."""
+        aside = self._aside.get(window_id)
+        if aside is None:
+            return []
+        elsewhere = self._elsewhere.get(window_id, ())
+        return [
+            hour
+            for hour in hours
+            if (window_id, hour) not in self._buckets
+            and hour not in elsewhere
+            and next(aside.of_hour(hour), None) is not None
+        ]
+
+    async def _open_aside(self, window_id: int, hours: Collection[int]) -> None:
+        """Make buckets of these hours from the pages that were set aside there, more of which may come meanwhile."""
+        aside = self._aside[window_id]
+        buckets: dict[int, Bucket] = {hour: {} for hour in hours}
+        opened: set[PageAside] = set()
+        while pages := {page for hour in hours for page in aside.of_hour(hour)} - opened:
+            some = list(pages)[:_PAGES_AT_ONCE]
+            for page, (ids, moments) in zip(some, await self._rows_of(some), strict=True):
+                for call_id, at in zip(ids, moments, strict=True):
+                    if at is not None and (bucket := buckets.get(hour_of(at))) is not None:
+                        bucket[call_id] = page.number
+            opened.update(some)
+        for hour, bucket in buckets.items():
+            self._put(window_id, hour, bucket)
+
+    async def _rows_of(self, pages: Sequence[PageAside]) -> list[_Rows]:
+        """Return the ids and moments of the rows of pages, some of which are here still."""
+        found = {page.key: self._recent[page.key] for page in pages if page.key in self._recent}
+        wanted = [page.key for page in pages if page.key not in found]
+        if wanted:
+            for key, digest in zip(wanted, await self._journal.digests(wanted), strict=True):
+                found[key] = digest.ids, digest.moments
+        return [found[page.key] for page in pages]
 
     async def settle(self, added: int) -> None:
         """Count ids added to buckets; spill the longest unused where there are too many."""
@@ -127,6 +223,7 @@ class IdStore:
 
     def forget(self, window_id: int) -> None:
         """Drop a window that is done."""
+        self._aside.pop(window_id, None)
         self._elsewhere.pop(window_id, None)
         for hour in self._hours.pop(window_id, ()):
             self._count -= len(self._buckets.pop((window_id, hour))) + BUCKET_COST
@@ -135,160 +232,6 @@ class IdStore:
         self._buckets[window_id, hour] = bucket
         self._hours.setdefault(window_id, set()).add(hour)
         self._count += len(bucket) + BUCKET_COST
-
-
-class Sieve:
-    """Tells a window's new rows from the others.
-
-    Args:
-        window: The window.
-        dateless: Ids of the source's rows without a moment, by the number of the window they were written for.
-        covered: Ranges already complete, by agent; a walk of the whole account leaves their rows out.
-        window_id: The journal's number of the window.
-        own: The range of the part of the window that is sifted; None for all of it. What the provider lists in
-            another part than we would is taken where it comes, and passes are told apart here alone.
-        base: Below the numbers of this sieve's passes, which no other sieve of the window has.
-    """
-
-    def __init__(
-        self,
-        window: Window,
-        window_id: int,
-        *,
-        dateless: dict[str, int],
-        covered: Mapping[str, Sequence[Range]] | None = None,
-        own: Range | None = None,
-        base: int = 0,
-    ) -> None:
-        self._since = window.since
-        self._until = window.until
-        self._own = own
-        self._base = base
-        self._others: dict[str, int] = {}
-        self._window_id = window_id
-        self._dateless = dateless
-        self._covered = covered or {}
-        self._copies: tuple[int, Counter[str]] = (0, Counter())
-
-    @property
-    def has_covered(self) -> bool:
-        """Rows of some agents are left out, so that the agents of rows matter."""
-        return bool(self._covered)
-
-    def sift(
-        self,
-        page: Keys,
-        agents: Sequence[str | None] | None,
-        buckets: dict[int, Bucket],
-        pass_number: int,
-    ) -> tuple[Sequence[int], Sifted]:
-        """Return the indices of the rows that are new to the output, and what all of them are to the window.
-
-        Args:
-            page: The keys of its rows.
-            agents: The agents that the rows name, where some of them are covered.
-            buckets: The ids known, by hour, of the rows' hours alone; those of the rows are added.
-            pass_number: Counts from 1.
-        """
-        count, number = len(page.ids), self._base + pass_number
-        if agents is None and count and self._is_inside(page):
-            fresh = dict.fromkeys(page.ids, number)
-            if len(fresh) == count and all(bucket.keys().isdisjoint(fresh) for bucket in buckets.values()):
-                # All are new: the usual case.
-                if len(buckets) == 1:
-                    (bucket,) = buckets.values()
-                    bucket.update(fresh)
-                else:
-                    for call_id, hour in zip(page.ids, page.hours, strict=True):
-                        buckets[hour][call_id] = number
-                return range(count), Sifted(distinct=count, first=count, added=count, unknown=count)
-        return self._sift_each(page, agents, buckets, number)
-
-    def know(self, page: Keys, buckets: dict[int, Bucket]) -> int:
-        """Put in the rows of an answer that an earlier run saw, as known; return how many ids were added."""
-        added = 0
-        for call_id, at, hour in zip(page.ids, page.moments, page.hours, strict=True):
-            if at is None:
-                self._is_ours(call_id)
-            if call_id not in buckets[hour]:
-                buckets[hour][call_id] = EARLIER_RUN
-                added += 1
-        return added
-
-    def _is_inside(self, page: Keys) -> bool:
-        """Return whether all rows have a moment, and one in the window."""
-        if page.span is None:
-            return False
-        since, until = self._own or (self._since, self._until)
-        first, last = page.span
-        return last < until and (since is None or first >= since)
-
-    def _sift_each(
-        self,
-        page: Keys,
-        agents: Sequence[str | None] | None,
-        buckets: dict[int, Bucket],
-        pass_number: int,
-    ) -> tuple[list[int], Sifted]:
-        new: list[int] = []
-        sifted = Sifted()
-        for index, (call_id, at, hour) in enumerate(zip(page.ids, page.moments, page.hours, strict=True)):
-            bucket = buckets[hour]
-            if hour == NAMELESS:
-                call_id = page.ids[index] = self._numbered(call_id, pass_number)  # noqa: PLW2901 - the copy's id
-            known = bucket.get(call_id)
-            passes, mark = self._passes_of(at, bucket)
-            last_pass = passes.get(call_id)
-            if last_pass == pass_number:
-                sifted.repeated += 1
-                continue
-            passes[call_id] = pass_number
-            sifted.distinct += 1
-            sifted.above += at is not None and at >= self._until
-            if last_pass is not None and self._base < last_pass < self._base + PASSES:
-                continue
-            sifted.first += 1
-            if not known:
-                bucket[call_id] = mark or pass_number
-                sifted.added += 1
-                sifted.nameless += hour == NAMELESS and self._is_ours(call_id)
-            agent_id = agents[index] if agents is not None else None
-            if known is None and self._is_in(call_id, at, agent_id):
-                new.append(index)
-        sifted.unknown = len(new)
-        return new, sifted
-
-    def _passes_of(self, at: datetime | None, bucket: Bucket) -> tuple[Bucket, int | None]:
-        """Return where it is kept which pass saw a row, and how the window's ids are to know it otherwise."""
-        if self._own is None:
-            return bucket, None
-        since, until = self._own
-        if at is not None and at < until and (since is None or at >= since):
-            return bucket, None
-        return self._others, ELSEWHERE
-
-    def _numbered(self, call_id: str, pass_number: int) -> str:
-        """Tell copies of a row without an id apart by their number in the pass: each is a row of the list."""
-        if self._copies[0] != pass_number:
-            self._copies = (pass_number, Counter())
-        copies = self._copies[1]
-        copies[call_id] += 1
-        return call_id if copies[call_id] == 1 else f"{call_id}#{copies[call_id]}"
-
-    def _is_in(self, call_id: str, at: datetime | None, agent_id: str | None) -> bool:
-        if at is None:
-            return self._is_ours(call_id)
-        if at >= self._until or (self._since is not None and at < self._since):
-            return False
-        return agent_id is None or not self._is_covered(agent_id, at)
-
-    def _is_ours(self, call_id: str) -> bool:
-        """A row without a moment is of the window that wrote it first."""
-        return self._dateless.setdefault(call_id, self._window_id) == self._window_id
-
-    def _is_covered(self, agent_id: str, at: datetime) -> bool:
-        ranges = self._covered.get(agent_id, ())
-        return any((since is None or at >= since) and at < until for since, until in ranges)
 
 
 def hour_of(moment: datetime) -> int:

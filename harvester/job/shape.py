@@ -32,17 +32,19 @@ class Page(msgspec.Struct):
 
     `calls` are their structs, None where a row is no call; `ids` theirs, or a hash of the bytes of a row that is no
     call; `moments` in UTC; `hours` what their ids are kept by; `problems` what does not fit; `span` the first
-    and the last moment where every row has one, None where that was not looked at. `agents` are those that the rows
-    name, `made` the rows in the output's shape and `keys` their ids and moments packed, where they are at hand.
+    and the last moment where every row has one, None where that was not looked at; `is_distinct` that no two ids are
+    the same, as far as that was. `agents` are those that the rows name, `made` the rows in the output's shape and
+    `keys` their ids and moments packed, where they are at hand.
     """
 
     listing: Listing
     calls: Sequence[Any]
-    ids: list[str]
+    ids: Sequence[str]
     moments: Sequence[datetime | None]
-    hours: list[int]
+    hours: Sequence[int]
     problems: list[Problem]
     span: tuple[datetime, datetime] | None = None
+    is_distinct: bool = False
     agents: list[str | None] | None = None
     made: Lines | Records | None = None
     keys: PackedKeys | None = None
@@ -139,6 +141,7 @@ class Shaper:
             return self._provider.decode(body, self._provider.read_listing(body), self._wire)[0]
 
         page = _sound(found.listing, Later(decode, len(found.ids)), found.ids, found.moments, found.span)
+        page.is_distinct = True
         page.agents, page.made, page.keys = found.agents, found.made, found.keys
         return page
 
@@ -334,24 +337,29 @@ _NONE = Extra()
 def _sound(
     listing: Listing,
     calls: Sequence[Any],
-    ids: list[str],
+    ids: Sequence[str],
     moments: Sequence[datetime],
     span: tuple[datetime, datetime],
 ) -> Page:
     """Return a page of which every row has an id and a moment in UTC."""
+    hours = Later(lambda: _hours(moments, span), len(ids))
+    return Page(listing, calls, ids, moments, hours, [], span)
+
+
+def _hours(moments: Sequence[datetime], span: tuple[datetime, datetime]) -> list[int]:
     first, last = span
     if (hour := hour_of(first)) == hour_of(last):
-        hours = [hour] * len(ids)
-    elif (midnight := hour - first.hour) == hour_of(last) - last.hour:
-        hours = [midnight + at.hour for at in moments]  # half of what `hour_of` costs, a hundred times
-    else:
-        hours = list(map(hour_of, moments))
-    return Page(listing, calls, ids, moments, hours, [], span)
+        return [hour] * len(moments)
+    if (midnight := hour - first.hour) == hour_of(last) - last.hour:
+        return [midnight + at.hour for at in moments]  # half of what `hour_of` costs, a hundred times
+    return list(map(hour_of, moments))
 
 
 def _read(listing: Listing, calls: list[Any], problems: list[Problem]) -> Page:
     if isinstance(calls, Sound) and calls:  # the way of all ordinary pages
-        return _sound(listing, calls, calls.ids, calls.moments, calls.span)
+        page = _sound(listing, calls, calls.ids, calls.moments, calls.span)
+        page.is_distinct = len(set(calls.ids)) == len(calls)
+        return page
     ids: list[str] = []
     some: list[datetime | None] = []
     hours = []

@@ -31,12 +31,13 @@ from harvester.model import Cursor, Gap, Listing, Part, Query
 from .digests import brought_by, digest_of, page_of
 from .dossier import Dossier, what_is_owed
 from .enrich import Enricher
-from .ids import PASSES, IdStore, Sieve
+from .ids import IdStore
 from .nouns import Answer, Ask, Sifted, gap_in
 from .parts import Parts
 from .plan import Range
 from .report import settle_counts
 from .shape import Page, Shaper
+from .sieve import PASSES, Sieve
 from .write import Batch, Desk, Ended, Message
 
 
@@ -197,12 +198,11 @@ class OpenWindow:
         Raises:
             MalformedError: It is not what the documents say; nothing was taken.
         """
-        page = self._place.shaper.read(body, keys_only=ask.is_probe, reading=reading)
-        new, sifted = ([], Sifted()) if ask.is_probe else await self._sift(ask, page)
+        page, key = self._place.shaper.read(body, keys_only=ask.is_probe, reading=reading), self._key(ask)
+        new, sifted = ([], Sifted()) if ask.is_probe else await self._sift(ask, key, page)
         if self._unwritten or (kept is not None and kept.brought is not None):
             new = self._brought(page, new, kept)
         written = sum(page.calls[i] is not None for i in new) if page.problems else len(new)
-        key = self._key(ask)
         if kept is None and not ask.is_check:
             digest = digest_of(page, received_at, new, written=written)
             await self._shared.journal.keep(NewAnswer(self._place.job_id, key, digest, body))
@@ -266,7 +266,7 @@ class OpenWindow:
             body = await journal.run(Store.body, kept.place)
             return await self.receive(ask, body, digest.received_at, kept=digest)
         page = page_of(digest)
-        new, sifted = ([], Sifted()) if ask.is_probe else await self._sift(ask, page)
+        new, sifted = ([], Sifted()) if ask.is_probe else await self._sift(ask, kept.key, page)
         self._unwritten |= {page.ids[i] for i in new}
         self._take(ask, page, sifted)
         return 0
@@ -331,13 +331,17 @@ class OpenWindow:
         if not self.walk.is_walked(ask.part):
             self._sieves.pop(ask.part, None)
 
-    async def _sift(self, ask: Ask, page: Page) -> tuple[Sequence[int], Sifted]:
-        ids, sieve = self._shared.ids, self._sieve(ask.part)
+    async def _sift(self, ask: Ask, key: AnswerKey, page: Page) -> tuple[Sequence[int], Sifted]:
+        """Tell which rows of a page are new; it is handed to the journal before the next call that awaits."""
+        ids, sieve, pass_number = self._shared.ids, self._sieve(ask.part), self.walk.pass_of(ask.part)
+        if sieve.is_plain(page) and ids.set_aside(key, page, sieve.number_of(pass_number)):
+            count = len(page.ids)
+            return range(count), Sifted(distinct=count, first=count, added=count, unknown=count)
         hours = page.hours
         is_one = page.span is not None and hours.count(hours[0]) == len(hours)
         buckets = await ids.open(self.stored.id, hours[:1] if is_one else set(hours))
         agents = self._place.shaper.agents(page) if sieve.has_covered else None
-        new, sifted = sieve.sift(page, agents, buckets, self.walk.pass_of(ask.part))
+        new, sifted = sieve.sift(page, agents, buckets, pass_number)
         await ids.settle(sifted.added)
         return new, sifted
 

@@ -9,9 +9,9 @@ from harvester.journal import Job, Journal, Store, StoredWindow
 from harvester.model import Part, Query, Source, Window
 from harvester.providers.base import Capabilities
 
-from .ids import Sieve
 from .parts import Parts
 from .plan import Range, covered, windows_left
+from .sieve import Sieve
 from .walk import Walk
 from .window import OpenWindow, Place, Shared
 

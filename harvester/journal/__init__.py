@@ -249,6 +249,14 @@ class Journal:
             self._waiting_bytes += sum(len(answer.body) for answer in answers)
             raise
 
+    async def digests(self, keys: Sequence[AnswerKey]) -> list[Digest]:
+        """Return the digests of answers that were handed over; what is not durable yet is made so first."""
+        found = await self.run(Store.digests, keys)
+        if len(found) < len(keys):
+            await self.flush()
+            found = await self.run(Store.digests, keys)
+        return [found[key] for key in keys]
+
     async def load_ids(self, window_id: int, hours: Sequence[int]) -> dict[int, dict[str, int]]:
         """Return the ids kept of a window's hours."""
         return await self.run(Store.load_ids, window_id, hours)

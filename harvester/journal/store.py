@@ -292,12 +292,20 @@ class Store:
 
     def digest(self, key: AnswerKey) -> Digest:
         """Return the digest of an answer that is kept."""
-        place = self._db.execute(
-            "SELECT digest, nth FROM answer"
-            " WHERE window_id = ? AND pass = ? AND page = ? AND size = ? AND is_probe = ? AND part = ?",
-            msgspec.structs.astuple(key),
-        ).fetchone()
-        return self._digests.read(*place)
+        return self.digests([key])[key]
+
+    def digests(self, keys: Sequence[AnswerKey]) -> dict[AnswerKey, Digest]:
+        """Return the digests of those of these answers that are kept."""
+        found: dict[AnswerKey, Digest] = {}
+        for key in keys:
+            place = self._db.execute(
+                "SELECT digest, nth FROM answer"
+                " WHERE window_id = ? AND pass = ? AND page = ? AND size = ? AND is_probe = ? AND part = ?",
+                msgspec.structs.astuple(key),
+            ).fetchone()
+            if place is not None:
+                found[key] = self._digests.read(*place)
+        return found
 
     def body(self, place: Place) -> bytes:
         """Return the body of an answer or a detail.

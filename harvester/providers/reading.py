@@ -72,11 +72,11 @@ class PackedKeys(msgspec.Struct, frozen=True):
 class Reading(msgspec.Struct, frozen=True):
     """What was read of an answer: the answer as a Listing, its rows' keys, and they in the form that was asked for.
 
-    `span` is the first moment and the last; `keys` are the ids and moments once more, packed.
+    `ids` are distinct, `span` is the first moment and the last; `keys` are the ids and moments once more, packed.
     """
 
     listing: Listing
-    ids: list[str]
+    ids: Sequence[str]
     moments: Sequence[datetime]
     span: tuple[datetime, datetime]
     keys: PackedKeys
@@ -147,7 +147,7 @@ class _Reader:
         if block is None:
             return b""
         calls, problems = provider.decode(body, listing, self._wire)
-        if problems or not isinstance(calls, Sound):
+        if problems or not isinstance(calls, Sound) or len(set(calls.ids)) < len(calls):
             return b""
         start, lengths = block.place
         run_id, agent_id, agent_name = _decode_note(told)
@@ -199,15 +199,15 @@ def take(body: bytes, reading: bytes) -> Reading:
     with memoryview(reading) as whole:
         end = _HEAD_BYTES + int.from_bytes(whole[:_HEAD_BYTES], "big")
         head = _decode_head(bytes(whole[_HEAD_BYTES:end]))
-        ids = _decode_ids(head.ids)
-        count = len(ids)
+        block = Block.unpack(body, head.start, head.lengths, is_flat=head.is_flat)
+        count = len(block)
         made: Lines | Records | None = None
         if head.form == "lines":
             made = Lines(bytes(whole[end:]), count)
         elif head.form == "columns":
             made = Records.unpack(whole[end:], count)
-    block = Block.unpack(body, head.start, head.lengths, is_flat=head.is_flat)
     listing = Listing(block, head.total, head.size, head.page, head.has_more)
+    ids = Later(lambda: _decode_ids(head.ids), count)
     moments = Later(lambda: _decode_moments(head.moments), count)
     span, keys = (head.first, head.last), PackedKeys(head.ids, head.moments)
     return Reading(listing, ids, moments, span, keys, head.agents, made)

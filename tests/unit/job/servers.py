@@ -9,8 +9,9 @@ from random import Random
 
 import msgspec
 
-from harvester.job.ids import Sieve, hour_of
+from harvester.job.ids import hour_of
 from harvester.job.nouns import Answer, Ask, Sifted
+from harvester.job.sieve import Sieve
 from harvester.job.walk import Walk
 from harvester.journal import DATELESS
 from harvester.model import Cursor, Listing, Window
@@ -80,6 +81,10 @@ class Keys(msgspec.Struct):
     def span(self) -> tuple[datetime, datetime] | None:
         found = [at for at in self.moments if at is not None]
         return (min(found), max(found)) if found and len(found) == len(self.moments) else None
+
+    @property
+    def is_distinct(self) -> bool:
+        return len(set(self.ids)) == len(self.ids)
 
 
 def keys(rows: list[Call]) -> Keys:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -10,12 +11,25 @@ from tempfile import TemporaryDirectory
 
 import anyio
 import anyio.lowlevel
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harvester.job.ids import BUCKET_COST, IdStore, Sieve, hour_of
+from harvester.job.ids import BUCKET_COST, MOST_HOURS, IdStore, hour_of
 from harvester.job.nouns import Sifted
-from harvester.journal import DATELESS, NAMELESS, Journal
+from harvester.job.sieve import Sieve
+from harvester.journal import (
+    DATELESS,
+    NAMELESS,
+    AnswerKey,
+    Digest,
+    Job,
+    JobSpec,
+    Journal,
+    NewAnswer,
+    Store,
+    StoredWindow,
+)
 from harvester.model import Window
 
 from .servers import T0, Call, Keys, calls, keys, moment
@@ -29,6 +43,13 @@ class Scratch:
     def __init__(self) -> None:
         self.spilled: Buckets = {}
         self.loads = 0
+        self.pages = itertools.count()
+        self.handed_over: dict[AnswerKey, Digest] = {}
+        self.read: list[AnswerKey] = []
+
+    async def hand_over(self, key: AnswerKey, page: Keys) -> None:
+        """Take an answer; it is there at once."""
+        self.handed_over[key] = digest_of(page)
 
     async def load_ids(self, window_id: int, hours: Sequence[int]) -> dict[int, dict[str, int]]:
         self.loads += 1
@@ -40,6 +61,44 @@ class Scratch:
         self.spilled |= {key: dict(bucket) for key, bucket in buckets.items()}
         await anyio.lowlevel.checkpoint()
 
+    async def digests(self, keys: Sequence[AnswerKey]) -> list[Digest]:
+        self.read += keys
+        await anyio.lowlevel.checkpoint()
+        return [self.handed_over[key] for key in keys]
+
+
+class OnDisk(Scratch):
+    """The journal itself."""
+
+    def __init__(self, journal: Journal, window: StoredWindow, job: Job) -> None:
+        super().__init__()
+        self._journal = journal
+        self._job_id = job.id
+        self.window_id = window.id
+        self.load_ids = journal.load_ids  # type: ignore[method-assign]
+        self.spill_ids = journal.spill_ids  # type: ignore[method-assign]
+        self.digests = journal.digests  # type: ignore[method-assign]
+
+    @classmethod
+    async def open(cls, folder: Path) -> OnDisk:
+        journal = await Journal.open(folder, holder="test")
+        spec = JobSpec("bimpe", "https://x.test", {}, (), False, "native", "ndjson", True)
+        job = await journal.run(Store.begin_job, "s", spec, T0, state="current")
+        (window,) = await journal.run(Store.add_windows, job.id, [Window("a", None, moment(1e6))])
+        return cls(journal, window, job)
+
+    async def hand_over(self, key: AnswerKey, page: Keys) -> None:
+        """Take an answer, which is durable some time."""
+        await super().hand_over(key, page)
+        await self._journal.keep(NewAnswer(self._job_id, key, digest_of(page), b"{}"))
+
+    async def aclose(self) -> None:
+        await self._journal.aclose()
+
+
+def digest_of(page: Keys) -> Digest:
+    return Digest(None, None, None, None, page.ids, page.moments, [], len(page.ids), T0)
+
 
 def at_hours(rows: Sequence[tuple[int, int]]) -> Keys:
     """Keys of rows by number and hour."""
@@ -50,15 +109,31 @@ ROWS = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 3)), min_size=0, ma
     # A call's hour does not change.
     lambda rows: at_hours([(number, number % 6 + 0 * hour) for number, hour in rows])
 )
-PAGES = st.lists(st.tuples(st.integers(1, 2), st.integers(1, 3), ROWS), max_size=25)
+
+# As lists in order give them: calls, some at the same moment, of which each page has some that follow one another.
+RUNS = st.tuples(st.integers(0, 90), st.integers(0, 7)).map(
+    lambda run: keys([Call(f"r{n}", moment(n // 2 * 17.3)) for n in range(run[0], run[0] + run[1])])
+)
+PAGES = st.lists(st.tuples(st.integers(1, 2), st.integers(1, 3), ROWS | RUNS), max_size=25)
+
+
+def store(max_ids: int = 20, *, recent_pages: int = 2) -> tuple[IdStore, Scratch]:
+    journal = Scratch()
+    return IdStore(journal, max_ids=max_ids, recent_pages=recent_pages), journal
 
 
 async def sift(
-    ids: IdStore, sieve: Sieve, window_id: int, page: Keys, number: int
+    ids: IdStore, journal: Scratch, sieve: Sieve, window_id: int, page: Keys, number: int
 ) -> tuple[list[str], Sifted]:
+    """Sift a page as a window does, and hand its answer to the journal."""
+    key, count = AnswerKey(window_id, number, next(journal.pages), 100), len(page.ids)
+    if sieve.is_plain(page) and ids.set_aside(key, page, sieve.number_of(number)):
+        await journal.hand_over(key, page)
+        return page.ids, Sifted(distinct=count, first=count, added=count, unknown=count)
     buckets = await ids.open(window_id, set(page.hours))
     new, sifted = sieve.sift(page, None, buckets, number)
-    await ids.settle(sifted.first)
+    await ids.settle(sifted.added)
+    await journal.hand_over(key, page)
     return [page.ids[i] for i in new], sifted
 
 
@@ -79,11 +154,11 @@ async def test_sieve_and_store_agree_with_a_dictionary(
     pages: list[tuple[int, int, Keys]], max_ids: int
 ) -> None:
     """However few ids are kept in memory, what is new and what is repeated is what a dictionary says."""
-    ids = IdStore(Scratch(), max_ids=max_ids)
+    ids, journal = store(max_ids)
     sieves = {number: Sieve(Window("a", None, moment(1e6)), number, dateless={}) for number in (1, 2)}
     known: defaultdict[int, dict[str, int]] = defaultdict(dict)
     for window_id, number, page in sorted(pages, key=lambda page: page[1]):
-        new, sifted = await sift(ids, sieves[window_id], window_id, page, number)
+        new, sifted = await sift(ids, journal, sieves[window_id], window_id, page, number)
         wanted, repeated = expected(page, known[window_id], number)
         assert (new, sifted.repeated) == (wanted, repeated)
         assert sifted.distinct == len(page.ids) - repeated
@@ -95,14 +170,14 @@ async def test_sieve_and_store_agree_with_a_dictionary(
 async def test_sieve_and_store_agree_with_a_dictionary_on_disk(
     pages: list[tuple[int, int, Keys]], max_ids: int
 ) -> None:
-    """The same with the journal's own scratch file."""
+    """The same with the journal's own scratch file and digests."""
     with TemporaryDirectory() as folder:
-        journal = await Journal.open(Path(folder), holder="test")
-        ids = IdStore(journal, max_ids=max_ids)
-        sieve = Sieve(Window("a", None, moment(1e6)), 1, dateless={})
+        journal = await OnDisk.open(Path(folder))
+        ids = IdStore(journal, max_ids=max_ids, recent_pages=1)
+        sieve = Sieve(Window("a", None, moment(1e6)), journal.window_id, dateless={})
         known: dict[str, int] = {}
         for _, number, page in sorted(pages, key=lambda page: page[1]):
-            new, _sifted = await sift(ids, sieve, 1, page, number)
+            new, _sifted = await sift(ids, journal, sieve, journal.window_id, page, number)
             assert new == expected(page, known, number)[0]
         await journal.aclose()
 
@@ -110,12 +185,12 @@ async def test_sieve_and_store_agree_with_a_dictionary_on_disk(
 @given(PAGES, st.integers(1, 12))
 async def test_store_serves_many_at_once(pages: list[tuple[int, int, Keys]], max_ids: int) -> None:
     """Pages sifted by several tasks at once, ids going out and coming back between: each call is new once."""
-    ids = IdStore(Scratch(), max_ids=max_ids)
+    ids, journal = store(max_ids)
     sieve = Sieve(Window("a", None, moment(1e6)), 1, dateless={})
     found: list[str] = []
 
     async def sift_one(page: Keys) -> None:
-        found.extend((await sift(ids, sieve, 1, page, 1))[0])
+        found.extend((await sift(ids, journal, sieve, 1, page, 1))[0])
 
     async with anyio.create_task_group() as tasks:
         for _, _, page in pages:
@@ -127,16 +202,100 @@ async def test_store_serves_many_at_once(pages: list[tuple[int, int, Keys]], max
 @given(PAGES, st.integers(1, 60))
 async def test_store_keeps_no_more_than_it_may(pages: list[tuple[int, int, Keys]], max_ids: int) -> None:
     """After each page the ids in memory are within the limit, but for the hour used last; forgotten ones go."""
-    ids = IdStore(Scratch(), max_ids=max_ids)
+    ids, journal = store(max_ids)
     sieves = {number: Sieve(Window("a", None, moment(1e6)), number, dateless={}) for number in (1, 2)}
     for window_id, number, page in pages:
-        await sift(ids, sieves[window_id], window_id, page, number)
+        await sift(ids, journal, sieves[window_id], window_id, page, number)
         kept = [len(bucket) + BUCKET_COST for bucket in ids._buckets.values()]
         assert sum(kept) == ids._count
         assert sum(kept) <= max_ids or len(kept) == 1
     ids.forget(1)
     ids.forget(2)
-    assert (ids._count, ids._buckets, ids._elsewhere) == (0, {}, {})
+    assert (ids._count, ids._buckets, ids._elsewhere, ids._aside) == (0, {}, {}, {})
+
+
+async def test_page_beside_all_others_is_set_aside() -> None:
+    """Of a list in order nothing is kept of the ids, and nothing is read again."""
+    ids, journal = store()
+    sieve = Sieve(Window("a", None, moment(1e6)), 1, dateless={})
+    rows = calls(60)
+    for begin in (0, 40, 20, 10, 50, 30):  # as they come with many in flight
+        page = keys(rows[begin : begin + 10])
+        assert (await sift(ids, journal, sieve, 1, page, 1))[0] == page.ids
+    assert (len(ids._buckets), len(ids._elsewhere), journal.read) == (0, 0, [])
+    assert len(ids._recent) == 2
+
+
+def at_minutes(*minutes: float) -> Keys:
+    """Keys of calls that are told apart by their minute."""
+    return keys([Call(f"c{minute}", moment(minute)) for minute in minutes])
+
+
+FIRST = at_minutes(*range(11))
+
+
+@pytest.mark.parametrize(
+    ("page", "reads"),
+    [
+        (at_minutes(10, 11, 12), 1),
+        (at_minutes(4.5), 1),
+        (at_minutes(-3, 30), 1),
+        (at_minutes(5, 6), 1),
+        (at_minutes(200, 200), 0),
+        (keys([Call("c1", None)]), 0),
+        (at_minutes(200, 200 + 60 * MOST_HOURS), 0),
+    ],
+    ids=["touching", "within", "around", "all known", "a row twice", "no moment", "too long"],
+)
+async def test_page_that_cannot_be_set_aside_is_looked_at(page: Keys, reads: int) -> None:
+    """Pages that touch, or whose time says too little, are told apart by their ids."""
+    ids, journal = store(recent_pages=0)
+    sieve = Sieve(Window("a", None, moment(1e6)), 1, dateless={})
+    await sift(ids, journal, sieve, 1, FIRST, 1)
+    wanted, repeated = expected(page, dict.fromkeys(FIRST.ids, 1), 1)
+    if page.moments[0] is None:
+        wanted = ["c1"]  # of another day, as far as is known
+        repeated = 0
+    new, sifted = await sift(ids, journal, sieve, 1, page, 1)
+    assert (new, sifted.repeated, len(journal.read)) == (wanted, repeated, reads)
+    assert ids._buckets
+
+
+async def test_page_may_begin_in_the_moment_another_ends_with() -> None:
+    """In an order of seconds many do: the two are told apart by their ids, as long as those are here."""
+    ids, journal = store(recent_pages=2)
+    sieve = Sieve(Window("a", None, moment(1e6)), 1, dateless={})
+    second = keys([Call("other", moment(10)), Call("c13", moment(13))])
+    for page in (FIRST, second, keys([Call("later", moment(13))])):
+        assert (await sift(ids, journal, sieve, 1, page, 1))[0] == page.ids
+    assert not ids._buckets
+    assert (await sift(ids, journal, sieve, 1, keys([Call("early", moment(0))]), 1))[0] == ["early"]
+    assert ids._buckets  # that page is not recent any more
+
+
+async def test_hour_that_was_opened_takes_no_page_aside() -> None:
+    """What is known of it is in one place; the hours beside it are as they were."""
+    ids, journal = store(max_ids=100, recent_pages=0)
+    sieve = Sieve(Window("a", None, moment(1e6)), 1, dateless={})
+    for page in (FIRST, at_minutes(58, 59, 60, 61), at_minutes(10, 11)):
+        await sift(ids, journal, sieve, 1, page, 1)
+    hour = FIRST.hours[0]
+    assert list(ids._buckets) == [(1, hour)]
+    assert set(ids._buckets[1, hour]) == {*FIRST.ids, "c11", "c58", "c59"}
+    assert (await sift(ids, journal, sieve, 1, at_minutes(12, 13), 1))[0] == ["c12", "c13"]
+    assert (await sift(ids, journal, sieve, 1, at_minutes(59, 60), 1))[0] == []
+    assert set(ids._buckets[1, hour + 1]) == {"c60", "c61"}
+    assert (await sift(ids, journal, sieve, 1, at_minutes(130), 1))[0] == ["c130"]
+    assert (1, hour + 2) not in ids._buckets
+
+
+async def test_neighbour_is_known_before_it_is_durable() -> None:
+    """Pages that touch come one after another; the journal is not asked for what came just now."""
+    ids, journal = store(recent_pages=1)
+    sieve = Sieve(Window("a", None, moment(1e6)), 1, dateless={})
+    await sift(ids, journal, sieve, 1, FIRST, 1)
+    assert (await sift(ids, journal, sieve, 1, at_minutes(10, 11), 1))[0] == ["c11"]
+    assert not journal.read
 
 
 def sieve_of(

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harvester.job.ids import PASSES, Sieve
 from harvester.job.nouns import Answer, Ask, Sifted
 from harvester.job.parts import Parts
+from harvester.job.sieve import PASSES, Sieve
 from harvester.job.walk import Walk
 from harvester.model import Listing, Part, Window
 

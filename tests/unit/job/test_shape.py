@@ -67,7 +67,7 @@ def test_hours_are_those_of_the_moments(moments: list[str]) -> None:
     page = shaper().read(f'{{"data": [{rows}]}}'.encode())
     found = [at for at in page.moments if at is not None]
     assert page.span == (min(found), max(found))
-    assert page.hours == list(map(hour_of, found))
+    assert list(page.hours) == list(map(hour_of, found))
 
 
 def test_read_refuses_what_is_no_list() -> None:

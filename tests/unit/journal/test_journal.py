@@ -113,6 +113,23 @@ async def test_answers_are_durable_after_a_flush(tmp_path: Path) -> None:
     await journal.aclose()
 
 
+async def test_digests_are_there_for_what_was_handed_over(tmp_path: Path) -> None:
+    """In the order asked; what only waits is made durable for it, what is durable is not waited for."""
+    journal = await Journal.open(tmp_path, holder="export")
+    job_id, window_id = await window_of(journal)
+    first, second, third = (AnswerKey(window_id, 1, page, 100, part=f"p{page}") for page in range(3))
+    for nth, key in enumerate((first, second, third)):
+        digest = Digest(1, 1, 0, None, [f"c{nth}"], [AT], [], 1, AT)
+        await journal.keep(NewAnswer(job_id, key, digest, b"body"))
+        if key is second:
+            assert [one.ids for one in await journal.digests([second, first])] == [["c1"], ["c0"]]
+            assert len(await journal.run(Store.answers, window_id)) == 2
+    assert [one.ids for one in await journal.digests([first])] == [["c0"]]
+    assert len(await journal.run(Store.answers, window_id)) == 2
+    assert [one.ids for one in await journal.digests([third])] == [["c2"]]
+    await journal.aclose()
+
+
 async def test_large_answers_do_not_pile_up(tmp_path: Path) -> None:
     """Handing over waits where too many bytes are in memory, until they are in a file; durable they are later."""
     journal = await Journal.open(tmp_path, holder="export")

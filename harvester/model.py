@@ -121,19 +121,22 @@ class Part(msgspec.Struct, frozen=True, cache_hash=True):
     """A stretch of a window that the provider's filter is asked for; an end that is None is the window's own.
 
     The filter's calendar need not be ours, so its rows may lie beyond the stretch. `has_last_day`: a range of whole
-    days holds the last one it names. `is_again`: it is read once more as one, because its parts did not make it up.
+    days holds the last one it names. `is_again`: it is read once more as one, because its parts did not make it up;
+    `reading` tells the times apart that it is, for each has answers of its own.
     """
 
     since: datetime | None = None
     until: datetime | None = None
     has_last_day: bool = True
     is_again: bool = False
+    reading: int = 1
 
     def __str__(self) -> str:
         if self.since is None and self.until is None and self.has_last_day and not self.is_again:
             return ""
         ends = ["" if at is None else f"{at:%Y%m%dT%H%M%S}" for at in (self.since, self.until)]
         marks = ("" if self.has_last_day else "x") + ("a" if self.is_again else "")
+        marks += f"{self.reading}" if self.reading > 1 else ""
         return "/".join((*ends, marks)).rstrip("/")
 
 

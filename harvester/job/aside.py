@@ -22,14 +22,16 @@ _EPOCH_DAY = datetime(1970, 1, 1).toordinal()  # noqa: DTZ001 - `timestamp` coun
 
 
 class PageAside(msgspec.Struct, frozen=True):
-    """A page that was set aside: its answer, and the number of the pass that saw its rows."""
+    """A page that was set aside: its answer, and the number that its pass has among those of all sieves."""
 
     key: AnswerKey
     number: int
 
 
 class Aside:
-    """The pages of a window that were set aside, no two of which share more than a moment: some 60 bytes a page.
+    """The pages of a window that were set aside, no two of which share more than a moment.
+
+    Where many come a day a page takes 40 bytes, where one does some hundreds.
 
     Args:
         window_id: The journal's number of the window.
@@ -43,8 +45,8 @@ class Aside:
     def touching(self, first: datetime, last: datetime) -> Iterator[tuple[PageAside, bool]]:
         """Yield the pages that have a moment in common with this span (UTC), and whether no more than that."""
         begin, end = first.timestamp(), last.timestamp()
-        for number in _days(first, last):
-            if (day := self._days.get(number)) is not None:
+        for one in _days(first, last):
+            if (day := self._days.get(one)) is not None:
                 for its_begin, its_end, which in day.touching(begin, end):
                     yield self._page(which), its_end == begin or its_begin == end
 
@@ -52,10 +54,10 @@ class Aside:
         """Add a page that shares no more than a moment with any other."""
         key = page.key
         self._passes[page.number] = key.pass_number, key.part
-        for number in _days(first, last):
-            day = self._days.get(number)
+        for one in _days(first, last):
+            day = self._days.get(one)
             if day is None:
-                day = self._days[number] = _Day()
+                day = self._days[one] = _Day()
             day.add(first.timestamp(), last.timestamp(), (page.number, key.page, key.size))
 
     def of_hour(self, hour: int) -> Iterator[PageAside]:

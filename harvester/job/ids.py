@@ -26,7 +26,7 @@ MAX_IDS = 20_000
 BUCKET_COST = 4
 """What an hour costs beside its ids, in ids."""
 
-MOST_HOURS = 48
+MOST_HOURS = 24
 """What a page that is set aside may span: of more, to look at each hour costs what to look at each row does."""
 
 RECENT_PAGES = 64
@@ -113,7 +113,7 @@ class IdStore:
         """Set a page aside whose rows are new, where its time shows that they are; return whether it does.
 
         Args:
-            key: Its answer, which is handed to the journal before the next call that awaits.
+            key: Its answer, which is handed to the journal before the next call that awaits; no other has this key.
             page: Its keys, distinct.
             number: Of the pass.
         """
@@ -130,9 +130,9 @@ class IdStore:
         aside = self._aside.get(window_id)
         if aside is None:
             aside = self._aside[window_id] = Aside(window_id)
-        for other, is_a_moment in aside.touching(first, last):
+        for other, shares_one_moment in aside.touching(first, last):
             rows = self._recent.get(other.key)
-            if rows is None or not is_a_moment or not set(page.ids).isdisjoint(rows[0]):
+            if rows is None or not shares_one_moment or not set(page.ids).isdisjoint(rows[0]):
                 return False
         aside.add(PageAside(key, number), first, last)
         self._recent[key] = page.ids, page.moments
@@ -147,7 +147,7 @@ class IdStore:
             window_id: The journal's number of the window.
             hours: Hours as `hour_of` counts them, or the journal's DATELESS or NAMELESS.
         """
-        while self._missing(window_id, hours) or self._shut(window_id, hours):
+        while self._missing(window_id, hours) or self._to_open(window_id, hours):
             # One at a time: what another has taken back, and perhaps spilled again, must not be taken for nothing.
             async with self._loading:
                 if missing := self._missing(window_id, hours):
@@ -155,8 +155,8 @@ class IdStore:
                     self._elsewhere.get(window_id, set()).difference_update(missing)
                     for hour in missing:
                         self._put(window_id, hour, loaded[hour])
-                if shut := self._shut(window_id, hours):
-                    await self._open_aside(window_id, shut)
+                if to_open := self._to_open(window_id, hours):
+                    await self._open_aside(window_id, to_open)
         found: dict[int, Bucket] = {}
         for hour in hours:
             if (window_id, hour) not in self._buckets:
@@ -169,8 +169,8 @@ class IdStore:
         elsewhere = self._elsewhere.get(window_id)
         return [hour for hour in hours if hour in elsewhere] if elsewhere else []
 
-    def _shut(self, window_id: int, hours: Collection[int]) -> list[int]:
-        """Return the hours of which nothing is known but pages set aside."""
+    def _to_open(self, window_id: int, hours: Collection[int]) -> list[int]:
+        """Return the hours that have no bucket yet, but pages that were set aside."""
         aside = self._aside.get(window_id)
         if aside is None:
             return []
@@ -184,17 +184,23 @@ class IdStore:
         ]
 
     async def _open_aside(self, window_id: int, hours: Collection[int]) -> None:
-        """Make buckets of these hours from the pages that were set aside there, more of which may come meanwhile."""
+        """Make buckets of these hours from the pages that were set aside there.
+
+        More of them may come while these are read, so that it is over only when none has.
+        """
         aside = self._aside[window_id]
         buckets: dict[int, Bucket] = {hour: {} for hour in hours}
         opened: set[PageAside] = set()
         while pages := {page for hour in hours for page in aside.of_hour(hour)} - opened:
-            some = list(pages)[:_PAGES_AT_ONCE]
-            for page, (ids, moments) in zip(some, await self._rows_of(some), strict=True):
-                for call_id, at in zip(ids, moments, strict=True):
-                    if at is not None and (bucket := buckets.get(hour_of(at))) is not None:
-                        bucket[call_id] = page.number
-            opened.update(some)
+            # More or less as they came: the journal reads many that came together at once.
+            ordered = sorted(pages, key=lambda page: (page.number, page.key.page))
+            for begin in range(0, len(ordered), _PAGES_AT_ONCE):
+                some = ordered[begin : begin + _PAGES_AT_ONCE]
+                for page, (ids, moments) in zip(some, await self._rows_of(some), strict=True):
+                    for call_id, at in zip(ids, moments, strict=True):
+                        if at is not None and (bucket := buckets.get(hour_of(at))) is not None:
+                            bucket[call_id] = page.number
+            opened |= pages
         for hour, bucket in buckets.items():
             self._put(window_id, hour, bucket)
 

@@ -367,6 +367,8 @@ class Parts:
 
     def _read_again(self, stretch: Stretch) -> None:
         part = msgspec.structs.replace(stretch.part, is_again=True)
+        while part in self._stretches:
+            part = msgspec.structs.replace(part, reading=part.reading + 1)
         self._stretches[part] = stretch
         self._walks[part] = self._begin(part)
 

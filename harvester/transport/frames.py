@@ -219,7 +219,8 @@ class Frames(asyncio.BufferedProtocol):
         self._unsent.append(_SIZES.pack(len(encoded), len(body), len(reading)) + encoded)
         self._unsent += [part for part in (body, reading) if part]
         self._load.count()
-        if self._load.has_time or len(self._unsent) >= TOGETHER:
+        has_time = self._load.has_time and self._transport is not None
+        if has_time or len(self._unsent) >= TOGETHER:
             self._flush()
         elif is_first:
             asyncio.get_running_loop().call_soon(self._flush)

@@ -14,7 +14,7 @@ LOOK_EACH = 32
 
 
 class Load:
-    """The load of the thread that counts its work here; until the first look it has time to spare.
+    """The load of one thread, which counts its work here; until the first look it has time to spare.
 
     Args:
         monotonic: The time that passes, in seconds.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -553,6 +553,46 @@ async def test_part_of_a_long_list_is_whole_though_cut_short_while_it_moves(
     assert {first.outcome, report.outcome} <= {"interrupted", "complete"}
     assert sorted(b.ids()) == sorted(ids(named("a", 2_800)[1_000:1_450]))
     assert_adds_up(report)
+
+
+class _ReadTwice(Api):
+    """A long list, newest first, whose filter does nothing, so that it is read as one; it moves then, and once more."""
+
+    def __init__(self) -> None:
+        super().__init__("talkpilot", {"a": calls(25_000, every=4.0)})
+        self.moves = 0
+
+    def __call__(self, target: Target, request: Request) -> Response | ProviderError:
+        query, rows = dict(request.query), self.agents.get("a", [])
+        if request.endpoint == "list calls" and not query.keys() & {"from", "to"}:
+            if self.moves == 0 and query["page"] == "1" and query["limit"] != "1":
+                del rows[:60]
+                self.moves = 1
+            elif self.moves == 1 and query["limit"] == "1":
+                rows += [Call(f"late{n}", moment(100_000 + n)) for n in range(60)]
+                self.moves = 2
+        return super().__call__(target, request)
+
+    def _is_in(self, call: Call, query: dict[str, str]) -> bool:
+        return True
+
+    def _page(self, found: Sequence[tuple[str, Call | None]], query: dict[str, str], off: int) -> Response:
+        is_calls = bool(found) and found[0][1] is not None
+        return super()._page(found[::-1] if is_calls else found, query, off)
+
+
+async def test_list_that_is_read_twice_as_one_has_no_call_twice(
+    bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each reading has answers of its own in the journal: what was known of the first is not taken from the second."""
+    monkeypatch.setattr(Journal, "pack_bytes", 1)  # each answer is durable at once, as where they come slowly
+    monkeypatch.setattr(Journal, "flush_bytes", 1)
+    api = _ReadTwice()
+    b = bench(sales=api)
+    report = await b.export(source("talkpilot", agents=("a",), until=moment(200_000)), concurrency=1)
+    found = b.ids()
+    assert (report.outcome, api.moves, len(found)) == ("complete", 2, len(set(found)))
+    assert {call.id for call in api.agents["a"]} <= set(found)
 
 
 async def test_look_at_the_end_of_a_part_is_made_anew_after_a_stop(bench: Callable[..., Bench]) -> None:

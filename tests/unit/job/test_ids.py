@@ -289,6 +289,25 @@ async def test_hour_that_was_opened_takes_no_page_aside() -> None:
     assert (1, hour + 2) not in ids._buckets
 
 
+async def test_hour_is_opened_in_the_order_its_pages_came() -> None:
+    """The journal keeps what came together in one piece; each page is read once, though more come meanwhile."""
+    ids, journal = store(recent_pages=0)
+    sieve = Sieve(Window("a", None, moment(1e6)), 1, dateless={})
+    pages = [at_minutes(n / 4) for n in range(150)]
+    for page in pages[::-1]:
+        await sift(ids, journal, sieve, 1, page, 1)
+    found: list[list[str]] = []
+    async with anyio.create_task_group() as tasks:
+
+        async def see(page: Keys) -> None:
+            found.append((await sift(ids, journal, sieve, 1, page, 1))[0])
+
+        for page in (pages[7], at_minutes(50, 51), at_minutes(51, 52)):
+            tasks.start_soon(see, page)
+    assert sorted(found) == [[], ["c50", "c51"], ["c52"]]
+    assert [key.page for key in journal.read] == [*range(150), 151]
+
+
 async def test_neighbour_is_known_before_it_is_durable() -> None:
     """Pages that touch come one after another; the journal is not asked for what came just now."""
     ids, journal = store(recent_pages=1)

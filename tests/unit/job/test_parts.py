@@ -118,12 +118,16 @@ def walk_over(
     out: list[tuple[Ask, tuple[Listing, list[Call]] | None]] = []
     walked = Walked(parts, [], 0)
     make = partial(Sieve, window, 1, dateless={})
+    asked: set[tuple[object, ...]] = set()
     while not parts.is_done:
         churn(dice)
         is_asking = len(out) < askers and (not out or dice.random() < 0.6)
         if is_asking and (ask := parts.next()) is not None:
             walked.requests += 1
             assert walked.requests < 5_000, "asked without end"
+            key = (str(ask.part), parts.pass_of(ask.part), ask.cursor, ask.is_probe)
+            assert ask.is_check or key not in asked, "two answers of one name in the journal"
+            asked.add(key)
             out.append((ask, server.answer(window, ask)))
         else:
             assert out, "nothing to ask, nothing on its way, and not done"

@@ -19,7 +19,7 @@ from harvester.transport.process import ProcessTransport
 
 
 class Forgetful(Journal):
-    """Keeps no answer."""
+    """Keeps no answer: where a list is out of order, the ids that are read again from answers are not there."""
 
     async def keep(self, answer: object) -> None:
         """Drop it."""

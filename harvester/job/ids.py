@@ -1,10 +1,10 @@
 """Which calls of a window are known, in bounded memory.
 
-A page whose span of `created_at` no other shares is new as a whole, and set aside: that is how the pages of a list in
-order come. Ids are kept only of hours in which that did not do, by hour, for their moments do not change: the pages
-that were set aside in one are read again from the journal when another page has a row there. Of these hours those
-longest unused go to a scratch file of the journal once there are more than `max_ids` in memory, and come back when a
-row of theirs does. What an earlier run knew of a window is put in again from the digests of its answers.
+A page whose span of `created_at` no other shares is new as a whole, and kept by that span alone: so the pages of a list
+in order come. Ids are kept only of hours in which that did not do, by hour, for their moments do not change: the pages
+that were kept by their spans there are read again from the journal when another page has a row in it. Of these hours
+those longest unused go to a scratch file of the journal once there are more than `max_ids` in memory, and come back
+when a row of theirs does. What an earlier run knew of a window is put in again from the digests of its answers.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import anyio
 
 from harvester.journal import AnswerKey, Digest
 
-from .aside import Aside, PageAside
+from .spans import SpannedPage, Spans
 
 MAX_IDS = 20_000
 """About 3.5 MB of ids, as Python keeps them."""
@@ -27,11 +27,11 @@ BUCKET_COST = 4
 """What an hour costs beside its ids, in ids."""
 
 MOST_HOURS = 24
-"""What a page that is set aside may span: of more, to look at each hour costs what to look at each row does."""
+"""What a page that is kept by its span may span: of more, to look at each hour costs what to look at each row does."""
 
 RECENT_PAGES = 64
-"""Pages set aside whose ids stay in memory: those that touch come soon after one another, before the journal has made
-them durable."""
+"""Pages kept by their spans whose ids stay in memory: those that touch come soon after one another, before the journal
+has made them durable."""
 
 _PAGES_AT_ONCE = 64
 
@@ -92,7 +92,7 @@ class IdStore:
     Args:
         journal: Where they go that are not in memory.
         max_ids: How many are.
-        recent_pages: Of how many pages that were set aside the ids are in memory as well.
+        recent_pages: Of how many pages that are kept by their spans the ids are in memory as well.
     """
 
     def __init__(
@@ -106,11 +106,11 @@ class IdStore:
         self._loading = anyio.Lock()
         self._buckets: OrderedDict[tuple[int, int], Bucket] = OrderedDict()
         self._hours: dict[int, set[int]] = {}
-        self._aside: dict[int, Aside] = {}
+        self._spans: dict[int, Spans] = {}
         self._recent: OrderedDict[AnswerKey, _Rows] = OrderedDict()
 
-    def set_aside(self, key: AnswerKey, page: Keys, number: int) -> bool:
-        """Set a page aside whose rows are new, where its time shows that they are; return whether it does.
+    def keep_by_span(self, key: AnswerKey, page: Keys, number: int) -> bool:
+        """Keep a page of new rows by its span alone, where that shows that they are; return whether it does.
 
         Args:
             key: Its answer, which is handed to the journal before the next call that awaits; no other has this key.
@@ -127,14 +127,14 @@ class IdStore:
             (window_id, hour) in self._buckets or hour in elsewhere for hour in hours
         ):
             return False
-        aside = self._aside.get(window_id)
-        if aside is None:
-            aside = self._aside[window_id] = Aside(window_id)
-        for other, shares_one_moment in aside.touching(first, last):
+        spans = self._spans.get(window_id)
+        if spans is None:
+            spans = self._spans[window_id] = Spans(window_id)
+        for other, shares_one_moment in spans.touching(first, last):
             rows = self._recent.get(other.key)
             if rows is None or not shares_one_moment or not set(page.ids).isdisjoint(rows[0]):
                 return False
-        aside.add(PageAside(key, number), first, last)
+        spans.add(SpannedPage(key, number), first, last)
         self._recent[key] = page.ids, page.moments
         if len(self._recent) > self._recent_pages:
             self._recent.popitem(last=False)
@@ -156,7 +156,7 @@ class IdStore:
                     for hour in missing:
                         self._put(window_id, hour, loaded[hour])
                 if to_open := self._to_open(window_id, hours):
-                    await self._open_aside(window_id, to_open)
+                    await self._read_spanned(window_id, to_open)
         found: dict[int, Bucket] = {}
         for hour in hours:
             if (window_id, hour) not in self._buckets:
@@ -170,9 +170,9 @@ class IdStore:
         return [hour for hour in hours if hour in elsewhere] if elsewhere else []
 
     def _to_open(self, window_id: int, hours: Collection[int]) -> list[int]:
-        """Return the hours that have no bucket yet, but pages that were set aside."""
-        aside = self._aside.get(window_id)
-        if aside is None:
+        """Return the hours that have no bucket yet, but pages that are kept by their spans."""
+        spans = self._spans.get(window_id)
+        if spans is None:
             return []
         elsewhere = self._elsewhere.get(window_id, ())
         return [
@@ -180,18 +180,18 @@ class IdStore:
             for hour in hours
             if (window_id, hour) not in self._buckets
             and hour not in elsewhere
-            and next(aside.of_hour(hour), None) is not None
+            and next(spans.of_hour(hour), None) is not None
         ]
 
-    async def _open_aside(self, window_id: int, hours: Collection[int]) -> None:
-        """Make buckets of these hours from the pages that were set aside there.
+    async def _read_spanned(self, window_id: int, hours: Collection[int]) -> None:
+        """Make buckets of these hours from the pages whose spans reach into them.
 
         More of them may come while these are read, so that it is over only when none has.
         """
-        aside = self._aside[window_id]
+        spans = self._spans[window_id]
         buckets: dict[int, Bucket] = {hour: {} for hour in hours}
-        opened: set[PageAside] = set()
-        while pages := {page for hour in hours for page in aside.of_hour(hour)} - opened:
+        opened: set[SpannedPage] = set()
+        while pages := {page for hour in hours for page in spans.of_hour(hour)} - opened:
             # More or less as they came: the journal reads many that came together at once.
             ordered = sorted(pages, key=lambda page: (page.number, page.key.page))
             for begin in range(0, len(ordered), _PAGES_AT_ONCE):
@@ -204,7 +204,7 @@ class IdStore:
         for hour, bucket in buckets.items():
             self._put(window_id, hour, bucket)
 
-    async def _rows_of(self, pages: Sequence[PageAside]) -> list[_Rows]:
+    async def _rows_of(self, pages: Sequence[SpannedPage]) -> list[_Rows]:
         """Return the ids and moments of the rows of pages, some of which are here still."""
         found = {page.key: self._recent[page.key] for page in pages if page.key in self._recent}
         wanted = [page.key for page in pages if page.key not in found]
@@ -229,7 +229,7 @@ class IdStore:
 
     def forget(self, window_id: int) -> None:
         """Drop a window that is done."""
-        self._aside.pop(window_id, None)
+        self._spans.pop(window_id, None)
         self._elsewhere.pop(window_id, None)
         for hour in self._hours.pop(window_id, ()):
             self._count -= len(self._buckets.pop((window_id, hour))) + BUCKET_COST

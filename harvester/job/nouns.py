@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Self
 
 import msgspec
 
@@ -38,6 +39,11 @@ class Sifted(msgspec.Struct):
     unknown: int = 0
     nameless: int = 0
     repeated: int = 0
+
+    @classmethod
+    def all_new(cls, count: int) -> Self:
+        """Return the counts of rows of the window that nobody saw before."""
+        return cls(distinct=count, first=count, added=count, unknown=count)
 
     def add(self, other: Sifted) -> None:
         """Add the counts of another page."""

@@ -140,8 +140,8 @@ class Shaper:
         def decode() -> Sequence[Any]:
             return self._provider.decode(body, self._provider.read_listing(body), self._wire)[0]
 
-        page = _sound(found.listing, Later(decode, len(found.ids)), found.ids, found.moments, found.span)
-        page.is_distinct = True
+        calls = Later(decode, len(found.ids))
+        page = _sound(found.listing, calls, found.ids, found.moments, found.span, is_distinct=True)
         page.agents, page.made, page.keys = found.agents, found.made, found.keys
         return page
 
@@ -340,10 +340,12 @@ def _sound(
     ids: Sequence[str],
     moments: Sequence[datetime],
     span: tuple[datetime, datetime],
+    *,
+    is_distinct: bool,
 ) -> Page:
     """Return a page of which every row has an id and a moment in UTC."""
     hours = Later(lambda: _hours(moments, span), len(ids))
-    return Page(listing, calls, ids, moments, hours, [], span)
+    return Page(listing, calls, ids, moments, hours, [], span, is_distinct)
 
 
 def _hours(moments: Sequence[datetime], span: tuple[datetime, datetime]) -> list[int]:
@@ -357,9 +359,8 @@ def _hours(moments: Sequence[datetime], span: tuple[datetime, datetime]) -> list
 
 def _read(listing: Listing, calls: list[Any], problems: list[Problem]) -> Page:
     if isinstance(calls, Sound) and calls:  # the way of all ordinary pages
-        page = _sound(listing, calls, calls.ids, calls.moments, calls.span)
-        page.is_distinct = len(set(calls.ids)) == len(calls)
-        return page
+        is_distinct = len(set(calls.ids)) == len(calls)
+        return _sound(listing, calls, calls.ids, calls.moments, calls.span, is_distinct=is_distinct)
     ids: list[str] = []
     some: list[datetime | None] = []
     hours = []

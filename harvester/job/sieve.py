@@ -85,7 +85,7 @@ class Sieve:
                 else:
                     for call_id, hour in zip(page.ids, page.hours, strict=True):
                         buckets[hour][call_id] = number
-                return range(count), Sifted(distinct=count, first=count, added=count, unknown=count)
+                return range(count), Sifted.all_new(count)
         return self._sift_each(page, agents, buckets, number)
 
     def know(self, page: Keys, buckets: dict[int, Bucket]) -> int:

@@ -198,7 +198,8 @@ class OpenWindow:
         Raises:
             MalformedError: It is not what the documents say; nothing was taken.
         """
-        page, key = self._place.shaper.read(body, keys_only=ask.is_probe, reading=reading), self._key(ask)
+        page = self._place.shaper.read(body, keys_only=ask.is_probe, reading=reading)
+        key = self._key(ask)
         new, sifted = ([], Sifted()) if ask.is_probe else await self._sift(ask, key, page)
         if self._unwritten or (kept is not None and kept.brought is not None):
             new = self._brought(page, new, kept)
@@ -334,9 +335,8 @@ class OpenWindow:
     async def _sift(self, ask: Ask, key: AnswerKey, page: Page) -> tuple[Sequence[int], Sifted]:
         """Tell which rows of a page are new; it is handed to the journal before the next call that awaits."""
         ids, sieve, pass_number = self._shared.ids, self._sieve(ask.part), self.walk.pass_of(ask.part)
-        if sieve.is_plain(page) and ids.set_aside(key, page, sieve.number_of(pass_number)):
-            count = len(page.ids)
-            return range(count), Sifted(distinct=count, first=count, added=count, unknown=count)
+        if sieve.is_plain(page) and ids.keep_by_span(key, page, sieve.number_of(pass_number)):
+            return range(len(page.ids)), Sifted.all_new(len(page.ids))
         hours = page.hours
         is_one = page.span is not None and hours.count(hours[0]) == len(hours)
         buckets = await ids.open(self.stored.id, hours[:1] if is_one else set(hours))

@@ -126,10 +126,10 @@ async def sift(
     ids: IdStore, journal: Scratch, sieve: Sieve, window_id: int, page: Keys, number: int
 ) -> tuple[list[str], Sifted]:
     """Sift a page as a window does, and hand its answer to the journal."""
-    key, count = AnswerKey(window_id, number, next(journal.pages), 100), len(page.ids)
-    if sieve.is_plain(page) and ids.set_aside(key, page, sieve.number_of(number)):
+    key = AnswerKey(window_id, number, next(journal.pages), 100)
+    if sieve.is_plain(page) and ids.keep_by_span(key, page, sieve.number_of(number)):
         await journal.hand_over(key, page)
-        return page.ids, Sifted(distinct=count, first=count, added=count, unknown=count)
+        return page.ids, Sifted.all_new(len(page.ids))
     buckets = await ids.open(window_id, set(page.hours))
     new, sifted = sieve.sift(page, None, buckets, number)
     await ids.settle(sifted.added)
@@ -211,10 +211,10 @@ async def test_store_keeps_no_more_than_it_may(pages: list[tuple[int, int, Keys]
         assert sum(kept) <= max_ids or len(kept) == 1
     ids.forget(1)
     ids.forget(2)
-    assert (ids._count, ids._buckets, ids._elsewhere, ids._aside) == (0, {}, {}, {})
+    assert (ids._count, ids._buckets, ids._elsewhere, ids._spans) == (0, {}, {}, {})
 
 
-async def test_page_beside_all_others_is_set_aside() -> None:
+async def test_page_beside_all_others_is_kept_by_its_span() -> None:
     """Of a list in order nothing is kept of the ids, and nothing is read again."""
     ids, journal = store()
     sieve = Sieve(Window("a", None, moment(1e6)), 1, dateless={})
@@ -247,7 +247,7 @@ FIRST = at_minutes(*range(11))
     ],
     ids=["touching", "within", "around", "all known", "a row twice", "no moment", "too long"],
 )
-async def test_page_that_cannot_be_set_aside_is_looked_at(page: Keys, reads: int) -> None:
+async def test_page_that_its_span_does_not_show_to_be_new_is_looked_at(page: Keys, reads: int) -> None:
     """Pages that touch, or whose time says too little, are told apart by their ids."""
     ids, journal = store(recent_pages=0)
     sieve = Sieve(Window("a", None, moment(1e6)), 1, dateless={})
@@ -273,7 +273,7 @@ async def test_page_may_begin_in_the_moment_another_ends_with() -> None:
     assert ids._buckets  # that page is not recent any more
 
 
-async def test_hour_that_was_opened_takes_no_page_aside() -> None:
+async def test_hour_that_was_opened_keeps_no_page_by_its_span() -> None:
     """What is known of it is in one place; the hours beside it are as they were."""
     ids, journal = store(max_ids=100, recent_pages=0)
     sieve = Sieve(Window("a", None, moment(1e6)), 1, dateless={})

@@ -21,15 +21,15 @@ _HOUR_S = 3600.0
 _EPOCH_DAY = datetime(1970, 1, 1).toordinal()  # noqa: DTZ001 - `timestamp` counts from it in UTC
 
 
-class PageAside(msgspec.Struct, frozen=True):
-    """A page that was set aside: its answer, and the number that its pass has among those of all sieves."""
+class SpannedPage(msgspec.Struct, frozen=True):
+    """A page that is kept by its span: its answer, and the number that its pass has among those of all sieves."""
 
     key: AnswerKey
     number: int
 
 
-class Aside:
-    """The pages of a window that were set aside, no two of which share more than a moment.
+class Spans:
+    """The pages of a window that are kept by their spans, no two of which share more than a moment.
 
     Where many come a day a page takes 40 bytes, where one does some hundreds.
 
@@ -42,7 +42,7 @@ class Aside:
         self._days: dict[int, _Day] = {}
         self._passes: dict[int, tuple[int, str]] = {}
 
-    def touching(self, first: datetime, last: datetime) -> Iterator[tuple[PageAside, bool]]:
+    def touching(self, first: datetime, last: datetime) -> Iterator[tuple[SpannedPage, bool]]:
         """Yield the pages that have a moment in common with this span (UTC), and whether no more than that."""
         begin, end = first.timestamp(), last.timestamp()
         for one in _days(first, last):
@@ -50,7 +50,7 @@ class Aside:
                 for its_begin, its_end, which in day.touching(begin, end):
                     yield self._page(which), its_end == begin or its_begin == end
 
-    def add(self, page: PageAside, first: datetime, last: datetime) -> None:
+    def add(self, page: SpannedPage, first: datetime, last: datetime) -> None:
         """Add a page that shares no more than a moment with any other."""
         key = page.key
         self._passes[page.number] = key.pass_number, key.part
@@ -60,7 +60,7 @@ class Aside:
                 day = self._days[one] = _Day()
             day.add(first.timestamp(), last.timestamp(), (page.number, key.page, key.size))
 
-    def of_hour(self, hour: int) -> Iterator[PageAside]:
+    def of_hour(self, hour: int) -> Iterator[SpannedPage]:
         """Yield the pages whose spans reach into an hour, as `ids.hour_of` counts them."""
         day = self._days.get(hour // _HOURS_A_DAY)
         if day is None:
@@ -69,10 +69,10 @@ class Aside:
         for _, _, which in day.touching(begin, begin + _HOUR_S):
             yield self._page(which)
 
-    def _page(self, which: array[int]) -> PageAside:
+    def _page(self, which: array[int]) -> SpannedPage:
         number, page, size = which
         pass_number, part = self._passes[number]
-        return PageAside(AnswerKey(self._window_id, pass_number, page, size, part=part), number)
+        return SpannedPage(AnswerKey(self._window_id, pass_number, page, size, part=part), number)
 
 
 class _Day:

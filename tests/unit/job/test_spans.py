@@ -1,4 +1,4 @@
-"""Pages that were set aside, found by time as a list of them would be searched."""
+"""Pages that are kept by their spans, found by time as a list of them would be searched."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harvester.job.aside import Aside, PageAside
 from harvester.job.ids import hour_of
+from harvester.job.spans import SpannedPage, Spans
 from harvester.journal import AnswerKey
 
 MIDNIGHT = datetime(2026, 3, 2, tzinfo=UTC)
@@ -26,25 +26,25 @@ def are_touching(one: tuple[datetime, datetime], other: tuple[datetime, datetime
 
 
 @given(st.lists(SPANS | st.sampled_from(ENDS).map(lambda at: (at, at)), max_size=40))
-def test_aside_agrees_with_a_list(spans: list[tuple[datetime, datetime]]) -> None:
+def test_spans_agree_with_a_list(spans: list[tuple[datetime, datetime]]) -> None:
     """What touches a page is touched, and an hour has the pages that reach into it, each with its key and number."""
-    aside = Aside(7)
-    taken: list[tuple[PageAside, tuple[datetime, datetime]]] = []
+    kept = Spans(7)
+    taken: list[tuple[SpannedPage, tuple[datetime, datetime]]] = []
     for index, span in enumerate(spans):
         touched = {
             page: span[0] == other[1] or span[1] == other[0]
             for page, other in taken
             if are_touching(span, other)
         }
-        assert dict(aside.touching(*span)) == touched
+        assert dict(kept.touching(*span)) == touched
         if all(touched.values()):
             part = "a part" if index % 3 else ""
-            page = PageAside(AnswerKey(7, 1 + index % 3, index, 100, part=part), 200 + index % 3)
-            aside.add(page, *span)
+            page = SpannedPage(AnswerKey(7, 1 + index % 3, index, 100, part=part), 200 + index % 3)
+            kept.add(page, *span)
             taken.append((page, span))
     for moment in {end for _, span in taken for end in span}:
         begin = moment.replace(minute=0, second=0, microsecond=0)
-        found = list(aside.of_hour(hour_of(moment)))
+        found = list(kept.of_hour(hour_of(moment)))
         wanted = [page for page, (first, last) in taken if first - begin < HOUR and last >= begin]
         assert set(wanted) <= set(found)
         assert len(found) == len(set(found))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -561,24 +561,23 @@ class _ReadTwice(Api):
     def __init__(self) -> None:
         super().__init__("talkpilot", {"a": calls(25_000, every=4.0)})
         self.moves = 0
+        self._found = self._newest_first()
 
     def __call__(self, target: Target, request: Request) -> Response | ProviderError:
-        query, rows = dict(request.query), self.agents.get("a", [])
-        if request.endpoint == "list calls" and not query.keys() & {"from", "to"}:
+        query, rows = dict(request.query), self.agents["a"]
+        if request.endpoint != "list calls":
+            return super().__call__(target, request)
+        if not query.keys() & {"from", "to"}:
             if self.moves == 0 and query["page"] == "1" and query["limit"] != "1":
                 del rows[:60]
-                self.moves = 1
+                self.moves, self._found = 1, self._newest_first()
             elif self.moves == 1 and query["limit"] == "1":
                 rows += [Call(f"late{n}", moment(100_000 + n)) for n in range(60)]
-                self.moves = 2
-        return super().__call__(target, request)
+                self.moves, self._found = 2, self._newest_first()
+        return self._page(self._found, query, 0)
 
-    def _is_in(self, call: Call, query: dict[str, str]) -> bool:
-        return True
-
-    def _page(self, found: Sequence[tuple[str, Call | None]], query: dict[str, str], off: int) -> Response:
-        is_calls = bool(found) and found[0][1] is not None
-        return super()._page(found[::-1] if is_calls else found, query, off)
+    def _newest_first(self) -> list[tuple[str, Call | None]]:
+        return [("a", call) for call in self.agents["a"][::-1]]
 
 
 async def test_list_that_is_read_twice_as_one_has_no_call_twice(

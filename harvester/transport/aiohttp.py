@@ -49,6 +49,7 @@ class AiohttpTransport:
         max_body_bytes: The largest body that is read whole, after decompression.
         resolver: Looks up the names in links; None for the system's own.
         progress: Judges whether the body of a link comes too slowly; one for each.
+        authorities: Gives what verifies a server of `send`; None for what aiohttp loaded when it was imported.
     """
 
     def __init__(
@@ -60,11 +61,13 @@ class AiohttpTransport:
         max_body_bytes: int = MAX_BODY_BYTES,
         resolver: AbstractResolver | None = None,
         progress: Callable[[], Progress] = Progress,
+        authorities: Callable[[], ssl.SSLContext] | None = None,
     ) -> None:
         self._timeout = aiohttp.ClientTimeout(total=total_s, sock_connect=connect_s, sock_read=read_s)
         self._max_body_bytes = max_body_bytes
         self._resolver = resolver
         self._progress = progress
+        self._authorities = authorities
         # One for all that is trusted with credentials or a proxy's affair (None), one for links of each reach.
         self._sessions: dict[Reach | None, aiohttp.ClientSession] = {}
         self._proxies: dict[str, URL | None] = {}
@@ -79,6 +82,7 @@ class AiohttpTransport:
             RejectedError: The answer redirects to another origin, or in a circle.
         """
         url = _address(target, request)
+        proxy = self._proxy_for(url)
         started = time.monotonic()
         try:
             for _ in range(MAX_REDIRECTS + 1):
@@ -86,8 +90,9 @@ class AiohttpTransport:
                     request.method,
                     url,
                     headers=target.headers,
-                    proxy=self._proxy_for(url),
+                    proxy=proxy,
                     allow_redirects=False,
+                    ssl=self._verified_by(url, proxy),
                 ) as answer:
                     if answer.status not in _REDIRECTS:
                         body = await self._read(answer)
@@ -190,6 +195,11 @@ class AiohttpTransport:
             address = None if proxy_bypass(host) else getproxies().get(url.scheme)
             self._proxies[host] = URL(address) if address else None
         return self._proxies[host]
+
+    def _verified_by(self, url: URL, proxy: URL | None) -> ssl.SSLContext | bool:
+        """Return what verifies the server, or the proxy; True leaves it to aiohttp, and without https nothing does."""
+        is_secure = url.scheme == "https" or (proxy is not None and proxy.scheme == "https")
+        return self._authorities() if is_secure and self._authorities is not None else True
 
     async def _read(self, answer: aiohttp.ClientResponse) -> bytes:
         size = answer.content_length

@@ -2,7 +2,7 @@
 
 An answer may be read here as well, by what its request names (`model.ReadBy`); what that is nobody knows here.
 
-Run as `python -P -m harvester.transport.worker FD`, with the channel at that descriptor. When the channel is closed the
+Run as `python -P -m harvester.transport FD`, with the channel at that descriptor. When the channel is closed the
 process is over within a second: its parent is gone, or wants it to go. Signals are the parent's affair, who started it
 with those of Ctrl-C and `kill` blocked.
 """
@@ -15,7 +15,6 @@ import importlib
 import logging
 import os
 import socket
-import sys
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
@@ -27,6 +26,7 @@ import msgspec
 from harvester.errors import ProviderError
 from harvester.model import Request, Response
 
+from . import trust
 from .aiohttp import AiohttpTransport
 from .frames import Answer, Ask, Drop, Failure, Frames, Limits, Place, Reader, Ready, ToChild
 
@@ -47,7 +47,7 @@ class Worker:
     def __init__(self) -> None:
         self._frames = Frames(self._receive, self._end, size=_BUFFER_BYTES)
         self._decoder = msgspec.msgpack.Decoder(ToChild)
-        self._transport = AiohttpTransport()
+        self._transport = AiohttpTransport(authorities=trust.authorities)
         self._places: dict[int, Place] = {}
         self._readers: dict[int, _Hand] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
@@ -163,6 +163,7 @@ def _open(limits: Limits) -> AiohttpTransport:
         read_s=limits.read_s,
         total_s=limits.total_s,
         max_body_bytes=limits.max_body_bytes,
+        authorities=trust.authorities,
     )
 
 
@@ -189,12 +190,9 @@ def _new_loop() -> asyncio.AbstractEventLoop:
 def main(descriptor: int) -> None:
     """Serve the channel at a descriptor, and end the process."""
     gc.freeze()
+    gc.enable()
     # A page is hundreds of objects and no cycle: 1.4 % of the time went to looking for one.
     gc.set_threshold(50_000, 20, 100)
     logging.disable()  # what happens is told by answers; others' records could hold addresses with their queries
     _new_loop().run_until_complete(Worker().serve(socket.socket(fileno=descriptor)))
     os._exit(0)  # names that are being looked up in threads are not waited for
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]))

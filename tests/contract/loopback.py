@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
@@ -150,9 +151,9 @@ ANSWERS: dict[str, Answerer] = {
 
 
 @asynccontextmanager
-async def listening() -> AsyncIterator[Server]:
+async def listening(tls: ssl.SSLContext | None = None) -> AsyncIterator[Server]:
     one, other = Server(), Server()
-    servers = [await asyncio.start_server(each.serve, "127.0.0.1", 0) for each in (one, other)]
+    servers = [await asyncio.start_server(each.serve, "127.0.0.1", 0, ssl=tls) for each in (one, other)]
     one.port, one.other_port = (each.sockets[0].getsockname()[1] for each in servers)
     try:
         yield one

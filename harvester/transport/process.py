@@ -292,14 +292,14 @@ class _Child:
         self._most_waiting = max(self._most_waiting, waiting)
         if read_by is None:
             return None
-        # Requests under way have no answer that waits here. If that is nearly all of them, there is time here.
-        if read_by.is_light and waiting > _IDLE_HERE * self._most_waiting:
-            return None
         number = self._readers.get(read_by)
         if number is None:
+            # Told before it is needed: the child imports it while a first answer is on its way, and not amid many.
             number = self._readers[read_by] = len(self._readers)
             self._frames.write(Reader(number, read_by.function, read_by.options))
-        return number
+        # Requests under way have no answer that waits here. If that is nearly all of them, there is time here.
+        is_idle = waiting > _IDLE_HERE * self._most_waiting
+        return None if read_by.is_light and is_idle else number
 
     def _receive(self, encoded: memoryview, body: bytes, reading: bytes) -> None:
         message = self._decoder.decode(encoded)

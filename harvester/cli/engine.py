@@ -23,7 +23,6 @@ def open_harvester(config: Config, transport: Transport | None = None) -> Harves
     from harvester.app import Harvester  # noqa: PLC0415
 
     # What was imported stays to the end of the process: the collector need not go through it again and again.
-    gc.collect()
     gc.freeze()
     return Harvester(config, transport=transport)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import traceback
 
 from .screen import Level, Screen
 
@@ -24,6 +23,8 @@ class ScreenHandler(logging.Handler):
         fields = {key: value for key, value in record.__dict__.items() if key not in _USUAL}
         text = record.getMessage()
         if record.exc_info and self._screen.verbosity > 0:
+            import traceback  # noqa: PLC0415
+
             text += "\n" + "".join(traceback.format_exception(*record.exc_info)).rstrip()
         self._screen.say(_level(record.levelno), text, {"logger": record.name, **fields})
 

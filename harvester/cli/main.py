@@ -6,12 +6,9 @@ no Parquet, no terminal graphics.
 
 from __future__ import annotations
 
-import difflib
-import gc
 import os
 import shlex
 import sys
-import traceback
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Annotated, Any, NoReturn
@@ -92,6 +89,8 @@ class LazyCommands(TyperGroup):
 
 
 def _nearest(name: str) -> str:
+    import difflib  # noqa: PLC0415
+
     match = difflib.get_close_matches(name, COMMANDS, n=1)
     return f"did you mean {match[0]!r}?" if match else "'harvester --help' lists them"
 
@@ -119,7 +118,6 @@ app.callback(epilog=examples("harvester init", "harvester check", "harvester exp
 
 def main() -> NoReturn:
     """Run the command line and exit with its code."""
-    gc.freeze()  # What is imported stays to the end; looking for garbage in it there takes 6 ms.
     sys.exit(run(sys.argv[1:], Screen()))
 
 
@@ -177,6 +175,8 @@ def _explain(error: Exception, screen: Screen) -> int:
         return _explain_typer(error, screen)
     screen.error(f"unexpected {type(error).__name__}: {error}")
     if screen.verbosity > 0:
+        import traceback  # noqa: PLC0415
+
         screen.error("".join(traceback.format_exception(error)))
     else:
         screen.error("this is a mistake in harvester; -v shows where")

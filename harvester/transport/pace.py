@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from aiolimiter import AsyncLimiter
-
 from harvester.model import Rate
 
 SLOW_PER_S = 30.0
@@ -30,6 +28,8 @@ class Pace:
     """
 
     def __init__(self, rate: Rate, before: Pace | None = None) -> None:
+        from aiolimiter import AsyncLimiter  # noqa: PLC0415 - 12 ms, where there is no limit
+
         per_s = rate.per_second
         burst, share = 1 + min(rate.limit * CATCH_UP, MOST_CATCH_UP), SLOW_SHARE
         if per_s > SLOW_PER_S:

@@ -19,9 +19,9 @@ from .load import Load
 KEPT_BYTES = 1024 * 1024
 """A buffer of more than this is given back once it is empty: a frame is as large as the body it brings."""
 
-UNSENT_BYTES = 1024 * 1024
-"""What may wait in this process for the channel before `drained` waits as well: five pages of unified lines. With twice
-as much the peak was 1 to 6 MB higher, without a bound 2 to 4 MB more; with a quarter exports took a tenth longer."""
+UNSENT_BYTES = 512 * 1024
+"""What may wait in this process for the channel before `drained` waits as well, beside what the channel holds itself:
+two or three pages of unified lines. With no bound the peak was up to 10 MB higher."""
 
 TOGETHER = 8
 """So many pieces are written at once, or what one turn of the loop brings. A write for each costs both processes a

@@ -3,8 +3,8 @@
 An answer may be read here as well, by what its request names (`model.ReadBy`); what that is nobody knows here.
 
 Run as `python -P -m harvester.transport FD`, with the channel at that descriptor. When the channel is closed the
-process is over within a second: its parent is gone, or wants it to go. Signals are the parent's affair, who started it
-with those of Ctrl-C and `kill` blocked.
+process is over: its parent is gone, or wants it to go. Signals are the parent's affair, who started it with those of
+Ctrl-C and `kill` blocked.
 """
 
 from __future__ import annotations
@@ -31,7 +31,6 @@ from .aiohttp import AiohttpTransport
 from .frames import Answer, Ask, Drop, Failure, Frames, Limits, Place, Reader, Ready, ToChild
 
 _BUFFER_BYTES = 16 * 1024
-_LEAVE_S = 1.0
 _GOOD = 200
 _READ_BYTES = 8 * 1024 * 1024
 """The largest body that is read here: that takes some 20 ms, and others' answers wait meanwhile."""
@@ -54,7 +53,7 @@ class Worker:
         self._ended = asyncio.Event()
 
     async def serve(self, channel: socket.socket) -> None:
-        """Serve until the channel is closed; what is under way then is given up.
+        """Serve until the channel is closed; what is under way then ends with the process, or by `aclose`.
 
         Args:
             channel: One end of a pair of Unix sockets; it is closed.
@@ -63,11 +62,12 @@ class Worker:
         await loop.create_unix_connection(lambda: self._frames, sock=channel)
         self._frames.write(Ready())
         await self._ended.wait()
+
+    async def aclose(self) -> None:
+        """Give up what is under way and close all connections."""
         for task in self._tasks.values():
             task.cancel()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_LEAVE_S):
-                await self._transport.aclose()
+        await self._transport.aclose()
 
     def _end(self) -> None:
         self._ended.set()
@@ -195,4 +195,4 @@ def main(descriptor: int) -> None:
     gc.set_threshold(50_000, 20, 100)
     logging.disable()  # what happens is told by answers; others' records could hold addresses with their queries
     _new_loop().run_until_complete(Worker().serve(socket.socket(fileno=descriptor)))
-    os._exit(0)  # names that are being looked up in threads are not waited for
+    os._exit(0)  # connections close by themselves; names that are being looked up in threads are not waited for

@@ -521,13 +521,14 @@ class Parent:
 @pytest.fixture
 async def parent() -> AsyncIterator[Parent]:
     ours, theirs = socket.socketpair()
-    opened = Parent()
-    serving = asyncio.ensure_future(Worker().serve(theirs))
+    opened, worker = Parent(), Worker()
+    serving = asyncio.ensure_future(worker.serve(theirs))
     await asyncio.get_running_loop().create_unix_connection(lambda: opened.frames, sock=ours)
     yield opened
     opened.frames.close()
     opened.frames.write(Drop(0))  # into the void
     await serving
+    await worker.aclose()
     assert not opened.frames.is_open
 
 

@@ -149,7 +149,8 @@ def run(arguments: Sequence[str], screen: Screen) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the last one to see it: a message and a code, no traceback
-        return _explain(error, screen)
+        # Ctrl-C amid an import may come as an error of the class that was being made (`__set_name__`, to Python 3.11).
+        return INTERRUPTED if isinstance(error.__cause__, KeyboardInterrupt) else _explain(error, screen)
     return code
 
 

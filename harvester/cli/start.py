@@ -12,6 +12,8 @@ TYPE_CHECKING = False  # without `typing`, whose 6 ms the other process would be
 if TYPE_CHECKING:
     from typing import NoReturn
 
+_INTERRUPTED = 130  # as in `main`, which is still being imported then
+
 
 def main() -> NoReturn:
     """Run the command line and exit with its code."""
@@ -25,6 +27,8 @@ def main() -> NoReturn:
         gc.freeze()
         gc.enable()
         run()
+    except KeyboardInterrupt:
+        raise SystemExit(_INTERRUPTED) from None
     finally:
         ahead.drop()
 

@@ -195,4 +195,6 @@ def main(descriptor: int) -> None:
     gc.set_threshold(50_000, 20, 100)
     logging.disable()  # what happens is told by answers; others' records could hold addresses with their queries
     _new_loop().run_until_complete(Worker().serve(socket.socket(fileno=descriptor)))
-    os._exit(0)  # connections close by themselves; names that are being looked up in threads are not waited for
+    os._exit(
+        0
+    )  # connections close by themselves; names that are being looked up in threads are not waited for

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from harvester.cli import main
 from harvester.cli.init import TEMPLATE
 from harvester.cli.main import COMMANDS, run
 from harvester.cli.screen import Screen
@@ -54,6 +55,16 @@ def test_version_is_an_answer(capsys: pytest.CaptureFixture[str]) -> None:
     """`--version` prints name and version."""
     assert told("--version") == (0, "")
     assert capsys.readouterr().out.startswith("harvester 0.")
+
+
+def test_interrupt_that_an_import_turned_into_an_error_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python 3.11 makes a RuntimeError of what is raised while a class learns the names of its attributes."""
+
+    def broken(*_: object) -> int:
+        raise RuntimeError("Error calling __set_name__") from KeyboardInterrupt()
+
+    monkeypatch.setattr(main, "_invoke", broken)
+    assert told("export") == (main.INTERRUPTED, "")
 
 
 def test_no_command_is_wrong_usage() -> None:

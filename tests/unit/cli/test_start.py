@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from harvester.cli import ahead, start
+from harvester.cli import ahead, main, start
 from harvester.transport import child
 from harvester.transport.child import Begun
 
@@ -68,6 +68,22 @@ def test_process_that_no_export_took_is_ended(
     with pytest.raises(SystemExit) as ended:
         start.main()
     assert ended.value.code == 2
+    assert (started.begun, started.ended) == (1, 1)
+
+
+def test_interrupt_amid_the_imports_is_an_interrupt(
+    started: type[Started], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C that comes before the command line is read ends it as one that comes later does."""
+
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys, "argv", ["harvester", "export"])
+    monkeypatch.setattr(main, "main", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        start.main()
+    assert ended.value.code == main.INTERRUPTED
     assert (started.begun, started.ended) == (1, 1)
 
 

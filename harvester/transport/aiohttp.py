@@ -49,7 +49,7 @@ class AiohttpTransport:
         max_body_bytes: The largest body that is read whole, after decompression.
         resolver: Looks up the names in links; None for the system's own.
         progress: Judges whether the body of a link comes too slowly; one for each.
-        authorities: Gives what verifies a server of `send`; None for what aiohttp loaded when it was imported.
+        authorities: Gives what verifies a server's certificate; None for what aiohttp loaded when it was imported.
     """
 
     def __init__(
@@ -82,9 +82,9 @@ class AiohttpTransport:
             RejectedError: The answer redirects to another origin, or in a circle.
         """
         url = _address(target, request)
-        proxy = self._proxy_for(url)
         started = time.monotonic()
         try:
+            proxy = self._proxy_for(url)
             for _ in range(MAX_REDIRECTS + 1):
                 async with self._session().request(
                     request.method,
@@ -146,6 +146,7 @@ class AiohttpTransport:
                 headers={**_LINK_HEADERS, **link.headers},
                 proxy=proxy,
                 allow_redirects=False,
+                ssl=self._verified_by(url, proxy),
                 timeout=aiohttp.ClientTimeout(
                     sock_connect=self._timeout.sock_connect,
                     sock_read=link.silence_s or self._timeout.sock_read,
@@ -189,11 +190,18 @@ class AiohttpTransport:
         return self._sessions[reach]
 
     def _proxy_for(self, url: URL) -> URL | None:
-        """Return the environment's proxy for a host. aiohttp's `trust_env` also sends what `~/.netrc` holds."""
+        """Return the environment's proxy for a host. aiohttp's `trust_env` also sends what `~/.netrc` holds.
+
+        Raises:
+            RejectedError: What the environment names is no address.
+        """
         host = url.host or ""
         if host not in self._proxies:
             address = None if proxy_bypass(host) else getproxies().get(url.scheme)
-            self._proxies[host] = URL(address) if address else None
+            try:
+                self._proxies[host] = URL(address) if address else None
+            except ValueError:
+                raise RejectedError(f"{url.scheme}_proxy in the environment is no address") from None
         return self._proxies[host]
 
     def _verified_by(self, url: URL, proxy: URL | None) -> ssl.SSLContext | bool:

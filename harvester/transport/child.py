@@ -11,7 +11,8 @@ from contextlib import suppress
 
 _CHANNEL_BYTES = 1024 * 1024
 """What may be on its way to this process: a few pages of any kind, so that the child goes on while one is read here.
-With a quarter, which one page can fill, unified lines took 4 to 10 % longer, and pages of transcripts up to 8."""
+With a quarter, which one page can fill, unified lines took 4 to 10 % longer, and pages of transcripts up to 8. The
+system may give less, without a word: then it is as with a quarter."""
 
 
 class Begun:

@@ -1,5 +1,6 @@
-"""Whom https trusts: the certificate authorities of the system, or those that `SSL_CERT_FILE` names.
+"""Whom https trusts: the certificate authorities that OpenSSL finds.
 
+They are in the system's file and folder, or in those that `SSL_CERT_FILE` and `SSL_CERT_DIR` name in place of each.
 aiohttp loads them twice when it is imported, 25 ms each time, asked for or not. The child of a ProcessTransport waits
 with its first request for that import, so it leaves them out there, and loads them once where https is first asked.
 """
@@ -28,7 +29,7 @@ def nobody() -> Iterator[None]:
     finally:
         for name, value in before.items():
             if value is None:
-                del os.environ[name]
+                os.environ.pop(name, None)
             else:
                 os.environ[name] = value
 

@@ -64,7 +64,7 @@ class Worker:
         await self._ended.wait()
 
     async def aclose(self) -> None:
-        """Give up what is under way and close all connections."""
+        """Give up what is under way and close all connections, where the process goes on."""
         for task in self._tasks.values():
             task.cancel()
         await self._transport.aclose()
@@ -195,6 +195,5 @@ def main(descriptor: int) -> None:
     gc.set_threshold(50_000, 20, 100)
     logging.disable()  # what happens is told by answers; others' records could hold addresses with their queries
     _new_loop().run_until_complete(Worker().serve(socket.socket(fileno=descriptor)))
-    os._exit(
-        0
-    )  # connections close by themselves; names that are being looked up in threads are not waited for
+    # The system closes connections; names that are being looked up in threads are not waited for.
+    os._exit(0)

@@ -625,6 +625,8 @@ async def test_light_reading_is_done_by_whoever_has_less_to_do(
         for one, is_read in ((light, False), (read_by, True)):
             response = await transport.send(at(server), structs.replace(OK, read_by=one))
             assert bool(response.reading) == is_read
+            assert transport._child is not None
+            assert one in transport._child._readers, "the child is told of it before it is needed"
         for task in held[1:]:
             task.cancel()
         await asyncio.wait(held[1:])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import ssl
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -94,13 +96,117 @@ async def test_proxy_over_https_is_verified_as_well(secure: Server, monkeypatch:
     assert secure.asked[0].line == "GET http://far.test/ok HTTP/1.1"
 
 
-@pytest.mark.parametrize("before", [None, "mine.pem"])
-def test_nobody_is_trusted_for_a_while_only(before: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+async def _tunnel(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Serve one CONNECT as a proxy does, and pass on what goes either way."""
+    _, address, _ = (await reader.readuntil(b"\r\n\r\n")).split(b" ", 2)
+    host, port = address.decode().split(":")
+    there, back = await asyncio.open_connection(host, int(port))
+    writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+
+    async def pass_on(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            while data := await source.read(65536):
+                target.write(data)
+        target.close()
+
+    await asyncio.gather(pass_on(reader, back), pass_on(there, writer))
+
+
+@pytest.mark.usefixtures("trusted")
+async def test_server_behind_a_proxy_is_verified(secure: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Through a tunnel it is the server's own certificate that counts."""
+    proxy = await asyncio.start_server(_tunnel, "127.0.0.1", 0)
+    monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{proxy.sockets[0].getsockname()[1]}")
+    monkeypatch.setenv("no_proxy", "other.test")
+    async with proxy:
+        async with opened(ProcessTransport) as transport:
+            assert (await transport.send(at(secure), OK)).body == BODY
+        monkeypatch.delenv("SSL_CERT_FILE")
+        async with opened(ProcessTransport) as transport:
+            with pytest.raises(TransportError, match="the certificate is not trusted"):
+                await transport.send(at(secure), OK)
+    assert len(secure.asked) == 1
+
+
+@pytest.mark.usefixtures("trusted")
+async def test_redirect_within_https_is_followed(secure: Server) -> None:
+    """The next address is verified as the first was."""
+    async with opened(ProcessTransport) as transport:
+        assert (await transport.send(at(secure), Request("list calls", "/moved"))).body == BODY
+    assert [asked.line.split()[1] for asked in secure.asked] == ["/moved", "/ok?page=2"]
+
+
+async def test_authorities_may_be_handed_in(secure: Server, authority: trustme.CA) -> None:
+    """They are asked for with the first https address, and no sooner."""
+    made: list[ssl.SSLContext] = []
+
+    def authorities() -> ssl.SSLContext:
+        if not made:
+            made.append(ssl.create_default_context(cadata=authority.cert_pem.bytes().decode()))
+        return made[0]
+
+    async with listening() as plain, opened(lambda: AiohttpTransport(authorities=authorities)) as transport:
+        await transport.send(Target(f"http://127.0.0.1:{plain.port}"), OK)
+        assert not made
+        assert (await transport.send(at(secure), OK)).body == BODY
+
+
+_OF_A_SERVICE = """
+import asyncio, os, sys
+before = dict(os.environ)
+import harvester.transport.process, harvester.transport.worker
+from harvester.model import Request
+from harvester.transport.aiohttp import AiohttpTransport
+assert dict(os.environ) == before
+class Target:
+    base_url, headers = sys.argv[1], {}
+async def main():
+    transport = AiohttpTransport()
+    answer = await transport.send(Target, Request("list calls", "/ok"))
+    await transport.aclose()
+    print(answer.status)
+asyncio.run(main())
+"""
+
+
+@pytest.mark.usefixtures("trusted")
+async def test_service_that_embeds_us_trusts_whom_it_did(secure: Server) -> None:
+    """Nothing but the child's own entry leaves certificates out."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", _OF_A_SERVICE, at(secure).base_url, stdout=asyncio.subprocess.PIPE
+    )
+    assert await process.communicate() == (b"200\n", None)
+
+
+def _known() -> int:
+    return len(ssl.create_default_context().get_ca_certs())
+
+
+@pytest.mark.parametrize("folder", [None, "", "/there"])
+@pytest.mark.usefixtures("trusted")
+def test_nobody_is_trusted_for_a_while_only(folder: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is loaded meanwhile finds no authority, and the environment is as it was, whatever happens."""
-    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
-    if before is not None:
-        monkeypatch.setenv("SSL_CERT_FILE", before)
+    monkeypatch.delenv("SSL_CERT_DIR", raising=False)
+    if folder is not None:
+        monkeypatch.setenv("SSL_CERT_DIR", folder)
+    before = dict(os.environ)
+    assert _known() == 1
     with suppress(KeyError), trust.nobody():
-        assert not ssl.create_default_context().get_ca_certs()
+        assert _known() == 0
+        assert os.environ["SSL_CERT_DIR"] == os.devnull
         raise KeyError
-    assert os.environ.get("SSL_CERT_FILE") == before
+    assert dict(os.environ) == before
+    assert _known() == 1
+
+
+def test_authorities_are_loaded_once(trusted: None) -> None:
+    """And are those of the environment, as it is when they are first asked for."""
+    trust.authorities.cache_clear()
+    try:
+        first = trust.authorities()
+        assert len(first.get_ca_certs()) == 1
+        assert first.check_hostname
+        assert first.verify_mode is ssl.CERT_REQUIRED
+        assert trust.authorities() is first
+    finally:
+        trust.authorities.cache_clear()

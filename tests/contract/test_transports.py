@@ -174,6 +174,21 @@ async def test_redirect_within_the_origin_is_followed(transport: Transport, serv
     assert [asked.line.split()[1] for asked in server.asked] == ["/v1/moved", "/v1/ok?page=2"]
 
 
+@pytest.mark.parametrize("kind", OPENERS)
+@pytest.mark.parametrize("address", ["http://127.0.0.1:port", "http://[::1"])
+async def test_proxy_that_is_no_address_is_named(
+    kind: str, server: Server, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    """It is the environment that is wrong, and the config is not blamed for it."""
+    monkeypatch.setenv("http_proxy", address)
+    monkeypatch.setenv("no_proxy", "other.test")
+    async with opened(kind) as transport:
+        error = await send_bad(transport, at(server), "/ok")
+    assert type(error) is RejectedError
+    assert error.message == "http_proxy in the environment is no address"
+    assert not server.asked
+
+
 @pytest.mark.parametrize("path", ["elsewhere", "circle", "nowhere"])
 async def test_redirect_is_not_followed_anywhere(transport: Transport, server: Server, path: str) -> None:
     """Another origin is never asked, nor the same one for ever; the way out is in the message."""

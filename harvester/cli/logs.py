@@ -23,7 +23,7 @@ class ScreenHandler(logging.Handler):
         fields = {key: value for key, value in record.__dict__.items() if key not in _USUAL}
         text = record.getMessage()
         if record.exc_info and self._screen.verbosity > 0:
-            import traceback  # noqa: PLC0415
+            import traceback  # noqa: PLC0415 - for mistakes of ours alone
 
             text += "\n" + "".join(traceback.format_exception(*record.exc_info)).rstrip()
         self._screen.say(_level(record.levelno), text, {"logger": record.name, **fields})

@@ -90,7 +90,7 @@ class LazyCommands(TyperGroup):
 
 
 def _nearest(name: str) -> str:
-    import difflib  # noqa: PLC0415
+    import difflib  # noqa: PLC0415 - most command lines are right
 
     match = difflib.get_close_matches(name, COMMANDS, n=1)
     return f"did you mean {match[0]!r}?" if match else "'harvester --help' lists them"
@@ -149,7 +149,7 @@ def run(arguments: Sequence[str], screen: Screen) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the last one to see it: a message and a code, no traceback
-        # Ctrl-C amid an import may come as an error of the class that was being made (`__set_name__`, to Python 3.11).
+        # As in `start`: the engine is imported only now.
         return INTERRUPTED if isinstance(error.__cause__, KeyboardInterrupt) else _explain(error, screen)
     return code
 
@@ -179,7 +179,7 @@ def _explain(error: Exception, screen: Screen) -> int:
         return _explain_typer(error, screen)
     screen.error(f"unexpected {type(error).__name__}: {error}")
     if screen.verbosity > 0:
-        import traceback  # noqa: PLC0415
+        import traceback  # noqa: PLC0415 - for mistakes of ours alone
 
         screen.error("".join(traceback.format_exception(error)))
     else:

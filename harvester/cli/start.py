@@ -18,8 +18,8 @@ _INTERRUPTED = 130  # as in `main`, which is still being imported then
 def main() -> NoReturn:
     """Run the command line and exit with its code."""
     _open_standard_streams()
-    ahead.begin(sys.argv[1:])
     try:
+        ahead.begin(sys.argv[1:])
         # What is imported stays to the end. Looking for garbage in it takes 6 ms there, and a tenth of the time here.
         gc.disable()
         from .main import main as run  # noqa: PLC0415 - typer takes 50 ms to import
@@ -27,8 +27,11 @@ def main() -> NoReturn:
         gc.freeze()
         gc.enable()
         run()
-    except KeyboardInterrupt:
-        raise SystemExit(_INTERRUPTED) from None
+    except (KeyboardInterrupt, RuntimeError) as error:
+        # What comes while a class learns the names of its attributes Python 3.11 makes a RuntimeError.
+        if isinstance(error, KeyboardInterrupt) or isinstance(error.__cause__, KeyboardInterrupt):
+            raise SystemExit(_INTERRUPTED) from None
+        raise
     finally:
         ahead.drop()
 

@@ -88,7 +88,7 @@ def _seconds_until(value: str, now: datetime) -> float | None:
 
 
 def _moment(value: str) -> datetime | None:
-    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - 4 ms, where nothing is said of limits
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - 4 ms that no run pays whose answers speak of no limit
 
     try:
         moment = parsedate_to_datetime(value)

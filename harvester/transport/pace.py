@@ -28,7 +28,7 @@ class Pace:
     """
 
     def __init__(self, rate: Rate, before: Pace | None = None) -> None:
-        from aiolimiter import AsyncLimiter  # noqa: PLC0415 - 12 ms, where there is no limit
+        from aiolimiter import AsyncLimiter  # noqa: PLC0415 - 12 ms that no run without a limit pays
 
         per_s = rate.per_second
         burst, share = 1 + min(rate.limit * CATCH_UP, MOST_CATCH_UP), SLOW_SHARE

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from types import ModuleType
 
 import pytest
 
@@ -71,20 +72,62 @@ def test_process_that_no_export_took_is_ended(
     assert (started.begun, started.ended) == (1, 1)
 
 
+class Broken(ModuleType):
+    """A module whose import ends with an error."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__("broken")
+        self._error = error
+
+    def __getattr__(self, name: str) -> object:
+        if name == "main":
+            raise self._error
+        raise AttributeError(name)
+
+
+def _of_a_class(cause: BaseException) -> RuntimeError:
+    """Return what Python 3.11 makes of an error while a class learns the names of its attributes."""
+    error = RuntimeError("Error calling __set_name__")
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), _of_a_class(KeyboardInterrupt())])
 def test_interrupt_amid_the_imports_is_an_interrupt(
-    started: type[Started], monkeypatch: pytest.MonkeyPatch
+    started: type[Started], monkeypatch: pytest.MonkeyPatch, error: BaseException
 ) -> None:
     """Ctrl-C that comes before the command line is read ends it as one that comes later does."""
-
-    def interrupted() -> None:
-        raise KeyboardInterrupt
-
     monkeypatch.setattr(sys, "argv", ["harvester", "export"])
-    monkeypatch.setattr(main, "main", interrupted)
+    monkeypatch.setitem(sys.modules, "harvester.cli.main", Broken(error))
     with pytest.raises(SystemExit) as ended:
         start.main()
     assert ended.value.code == main.INTERRUPTED
     assert (started.begun, started.ended) == (1, 1)
+
+
+def test_mistake_amid_the_imports_is_told(started: type[Started], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only Ctrl-C is one; and what was begun is ended all the same."""
+    monkeypatch.setattr(sys, "argv", ["harvester", "export"])
+    monkeypatch.setitem(sys.modules, "harvester.cli.main", Broken(_of_a_class(KeyError())))
+    with pytest.raises(RuntimeError, match="__set_name__"):
+        start.main()
+    assert started.ended == 1
+
+
+def test_interrupt_while_the_process_is_begun_is_an_interrupt(
+    started: type[Started], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is left of what was not begun."""
+
+    def interrupted(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys, "argv", ["harvester", "export"])
+    monkeypatch.setattr(started, "__init__", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        start.main()
+    assert ended.value.code == main.INTERRUPTED
+    assert ahead.take() is None
 
 
 def test_process_is_not_begun_where_there_is_no_way_to(

@@ -33,6 +33,7 @@ def main() -> NoReturn:
             raise SystemExit(_INTERRUPTED) from None
         raise
     finally:
+        gc.enable()
         ahead.drop()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -103,6 +104,7 @@ def test_interrupt_amid_the_imports_is_an_interrupt(
         start.main()
     assert ended.value.code == main.INTERRUPTED
     assert (started.begun, started.ended) == (1, 1)
+    assert gc.isenabled()
 
 
 def test_mistake_amid_the_imports_is_told(started: type[Started], monkeypatch: pytest.MonkeyPatch) -> None:

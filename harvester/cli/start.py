@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from collections.abc import Callable
 
 from . import ahead
 
@@ -20,12 +21,7 @@ def main() -> NoReturn:
     _open_standard_streams()
     try:
         ahead.begin(sys.argv[1:])
-        # What is imported stays to the end. Looking for garbage in it takes 6 ms there, and a tenth of the time here.
-        gc.disable()
-        from .main import main as run  # noqa: PLC0415 - typer takes 50 ms to import
-
-        gc.freeze()
-        gc.enable()
+        run = _import_main()
         run()
     except (KeyboardInterrupt, RuntimeError) as error:
         # What comes while a class learns the names of its attributes Python 3.11 makes a RuntimeError.
@@ -33,8 +29,19 @@ def main() -> NoReturn:
             raise SystemExit(_INTERRUPTED) from None
         raise
     finally:
-        gc.enable()
         ahead.drop()
+
+
+def _import_main() -> Callable[[], NoReturn]:
+    """Return what runs the command line; what is imported stays to the end, so no garbage is looked for in it."""
+    gc.disable()
+    try:
+        from .main import main as run  # noqa: PLC0415 - typer takes 50 ms to import
+
+        gc.freeze()
+        return run
+    finally:
+        gc.enable()
 
 
 def _open_standard_streams() -> None:

@@ -70,7 +70,7 @@ class AiohttpTransport:
         self._authorities = authorities
         # One for all that is trusted with credentials or a proxy's affair (None), one for links of each reach.
         self._sessions: dict[Reach | None, aiohttp.ClientSession] = {}
-        self._proxies: dict[str, URL | None] = {}
+        self._proxies: dict[tuple[str, str], URL | None] = {}
         self._reaches: dict[str, Reach] = {}
 
     async def send(self, target: Target, request: Request) -> Response:
@@ -195,14 +195,14 @@ class AiohttpTransport:
         Raises:
             RejectedError: What the environment names is no address.
         """
-        host = url.host or ""
-        if host not in self._proxies:
-            address = None if proxy_bypass(host) else getproxies().get(url.scheme)
+        host, scheme = url.host or "", url.scheme
+        if (scheme, host) not in self._proxies:
+            address = None if proxy_bypass(host) else getproxies().get(scheme)
             try:
-                self._proxies[host] = URL(address) if address else None
+                self._proxies[scheme, host] = URL(address) if address else None
             except ValueError:
-                raise RejectedError(f"{url.scheme}_proxy in the environment is no address") from None
-        return self._proxies[host]
+                raise RejectedError(f"{scheme}_proxy in the environment is no address") from None
+        return self._proxies[scheme, host]
 
     def _verified_by(self, url: URL, proxy: URL | None) -> ssl.SSLContext | bool:
         """Return what verifies the server, or the proxy; True leaves it to aiohttp, and without https nothing does."""

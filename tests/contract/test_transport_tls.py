@@ -129,6 +129,19 @@ async def test_server_behind_a_proxy_is_verified(secure: Server, monkeypatch: py
 
 
 @pytest.mark.usefixtures("trusted")
+async def test_each_scheme_has_its_own_proxy(secure: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That a host was asked without one, over http, says nothing of https."""
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    monkeypatch.delenv("http_proxy", raising=False)
+    monkeypatch.setenv("no_proxy", "other.test")
+    async with listening() as plain, opened(ProcessTransport) as transport:
+        assert (await transport.send(Target(f"http://127.0.0.1:{plain.port}"), OK)).body == BODY
+        with pytest.raises(TransportError):
+            await transport.send(at(secure), OK)
+    assert not secure.asked
+
+
+@pytest.mark.usefixtures("trusted")
 async def test_redirect_within_https_is_followed(secure: Server) -> None:
     """The next address is verified as the first was."""
     async with opened(ProcessTransport) as transport:

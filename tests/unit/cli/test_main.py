@@ -13,8 +13,8 @@ from harvester.cli import main
 from harvester.cli.init import TEMPLATE
 from harvester.cli.main import COMMANDS, run
 from harvester.cli.screen import Screen
-from harvester.clock import SystemClock
 from harvester.config import load_config
+from harvester.testing import FakeClock
 
 CONFIG = '[[source]]\nname = "sales"\nprovider = "talkover"\ntoken = "t"\n'
 
@@ -191,7 +191,7 @@ def test_template_is_a_config_as_it_is_and_with_all_its_comments_in() -> None:
         ],
         "x",
     )
-    now = SystemClock().now()
+    now = FakeClock().now()
     plain = load_config(TEMPLATE, folder=Path(), environ=environ, now=now)
     assert [source.name for source in plain.sources] == ["talkover"]
     lines = [

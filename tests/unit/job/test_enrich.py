@@ -11,7 +11,6 @@ from typing import Any, cast
 import msgspec
 import pytest
 
-from harvester.clock import SystemClock
 from harvester.errors import ProviderError, TransportError
 from harvester.fetch import Account, Fetcher
 from harvester.job.dossier import Dossier
@@ -25,7 +24,7 @@ from harvester.providers import get_provider
 from harvester.recordings import RecordingFetcher
 from harvester.sandbox.media import sound
 from harvester.sinks.audio import Recordings
-from harvester.testing import FakeTransport, Streamed, reply, streamed
+from harvester.testing import FakeClock, FakeTransport, Streamed, reply, streamed
 from harvester.transport.base import Link, Target
 from harvester.transport.gate import Gate
 from harvester.transport.retry import RetryPolicy
@@ -302,11 +301,11 @@ async def opened(root: Path, *, places: int) -> tuple[Enricher, Journal, Callabl
     """An enricher of TalkPilot's calls, and what makes dossiers of one row."""
     journal, provider = await Journal.open(root, holder="test"), get_provider("talkpilot")
     wanted = wanting("talkpilot", recordings=True)
-    account = Account(wanted, provider, Gate(SystemClock(), ()))
+    account = Account(wanted, provider, Gate(FakeClock(), ()))
     transport = FakeTransport()
-    fetcher = Fetcher(transport, SystemClock(), RetryPolicy())
+    fetcher = Fetcher(transport, FakeClock(), RetryPolicy())
     shaper = Shaper("sales", provider, shape="unified", run_id="r", keep_raw=True)
-    media = Media(RecordingFetcher(transport, SystemClock()), Recordings(root), fetcher)
+    media = Media(RecordingFetcher(transport, FakeClock()), Recordings(root), fetcher)
     enricher = Enricher(account, 1, shaper, journal, media, places=places)
     window = cast("OpenWindow", _Opened(StoredWindow(1, Window("a", None, UNTIL), "open", Counts(), [])))
 

@@ -26,12 +26,15 @@ import harvester
 from harvester.errors import MalformedError, ProviderError, RejectedError, TransportError
 from harvester.model import Request, Response
 
+from . import exchange
 from .base import Link, Stream, Target
 from .progress import Progress
 from .reach import Reach, forbidden, literal, next_hop, read_link
 
 MAX_BODY_BYTES = 256 * 1024 * 1024
 MAX_REDIRECTS = 3
+_MOST_ROUTES = 4096
+"""So many sources of one process are remembered; credentials of a service's users may change without end."""
 
 _FIXED_HEADERS = {"Accept": "application/json", "User-Agent": f"harvester/{harvester.__version__}"}
 # Lengths and ranges are to be of the file itself.
@@ -72,6 +75,7 @@ class AiohttpTransport:
         self._sessions: dict[Reach | None, aiohttp.ClientSession] = {}
         self._proxies: dict[tuple[str, str], URL | None] = {}
         self._reaches: dict[str, Reach] = {}
+        self._route = lru_cache(maxsize=_MOST_ROUTES)(self._make_route)
 
     async def send(self, target: Target, request: Request) -> Response:
         """Send one request, once, and read the answer whole; redirects within the origin are followed.
@@ -86,19 +90,10 @@ class AiohttpTransport:
         try:
             proxy = self._proxy_for(url)
             for _ in range(MAX_REDIRECTS + 1):
-                async with self._session().request(
-                    request.method,
-                    url,
-                    headers=target.headers,
-                    proxy=proxy,
-                    allow_redirects=False,
-                    ssl=self._verified_by(url, proxy),
-                ) as answer:
-                    if answer.status not in _REDIRECTS:
-                        body = await self._read(answer)
-                        elapsed_s = time.monotonic() - started
-                        return Response(answer.status, answer.headers, body, datetime.now(UTC), elapsed_s)
-                    url = _redirected(url, answer.headers)
+                status, headers, body = await self._ask(request.method, url, target.headers, proxy)
+                if status not in _REDIRECTS:
+                    return Response(status, headers, body, datetime.now(UTC), time.monotonic() - started)
+                url = _redirected(url, headers)
         except ProviderError:
             raise
         except _FAILURES as error:
@@ -124,18 +119,43 @@ class AiohttpTransport:
         for session in self._sessions.values():
             await session.close()
 
+    async def _ask(
+        self, method: str, url: URL, headers: Mapping[str, str], proxy: URL | None
+    ) -> exchange.Whole:
+        if method == "GET" and proxy is None and exchange.is_known():
+            route = self._route(url.scheme, url.raw_authority, tuple(headers.items()))
+            return await route.get(url.raw_path_qs, self._read)
+        async with self._session().request(
+            method,
+            url,
+            headers=headers,
+            proxy=proxy,
+            allow_redirects=False,
+            ssl=self._verified_by(url, proxy),
+        ) as answer:
+            status, headers = answer.status, answer.headers
+            return status, headers, await self._read(status, headers, answer.content)
+
+    def _make_route(
+        self, scheme: str, authority: str, headers: tuple[tuple[str, str], ...]
+    ) -> exchange.Route:
+        url = URL.build(scheme=scheme, authority=authority, encoded=True)
+        return exchange.Route(
+            self._session(), url, dict(headers), self._verified_by(url, None), self._timeout
+        )
+
     async def _follow(self, link: Link) -> aiohttp.ClientResponse:
         reach = await self._reach_of(link.trusted)
         url = read_link(link.url)
         for _ in range(MAX_REDIRECTS + 1):
-            answer = await self._ask(link, url, reach)
+            answer = await self._ask_for(link, url, reach)
             if answer.status not in _REDIRECTS:
                 return answer
             answer.close()
             url = next_hop(url, answer.headers.get("Location", ""))
         raise RejectedError(f"{url.host}: the link redirects more than {MAX_REDIRECTS} times")
 
-    async def _ask(self, link: Link, url: URL, reach: Reach) -> aiohttp.ClientResponse:
+    async def _ask_for(self, link: Link, url: URL, reach: Reach) -> aiohttp.ClientResponse:
         host = url.raw_host or ""
         if not reach.allows(host):
             raise forbidden(host)
@@ -209,18 +229,17 @@ class AiohttpTransport:
         is_secure = url.scheme == "https" or (proxy is not None and proxy.scheme == "https")
         return self._authorities() if is_secure and self._authorities is not None else True
 
-    async def _read(self, answer: aiohttp.ClientResponse) -> bytes:
-        size = answer.content_length
-        if size is not None and size <= self._max_body_bytes and "Content-Encoding" not in answer.headers:
-            return await answer.read()
+    async def _read(self, status: int, headers: Mapping[str, str], content: aiohttp.StreamReader) -> bytes:
+        size = headers.get("Content-Length", "")
+        if size.isdigit() and int(size) <= self._max_body_bytes and "Content-Encoding" not in headers:
+            return await content.read()
         pieces: list[bytes] = []
         left = self._max_body_bytes
-        async for piece in answer.content.iter_any():
+        async for piece in content.iter_any():
             left -= len(piece)
             if left < 0:
-                raise MalformedError(
-                    f"the answer is larger than {self._max_body_bytes // 2**20} MB", status=answer.status
-                )
+                most = self._max_body_bytes // 2**20
+                raise MalformedError(f"the answer is larger than {most} MB", status=status)
             pieces.append(piece)
         return b"".join(pieces)
 
@@ -244,6 +263,8 @@ def _base(address: str) -> tuple[str, str, str]:
     # Host and port are looked at only when they are asked for.
     if not (url.host and url.port) or url.raw_query_string or url.raw_fragment:
         raise ValueError("no path can follow it")
+    if not exchange.is_sendable(address):  # `URL` leaves line breaks out without a word
+        raise ValueError("it cannot stand in a line")
     return url.scheme, url.raw_authority, url.raw_path[:-1]
 
 

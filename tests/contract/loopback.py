@@ -125,6 +125,9 @@ def redirect(to: str) -> Answerer:
 ANSWERS: dict[str, Answerer] = {
     "ok": says(full(BODY, headers="X-RateLimit-Limit: 60\r\nRetry-After: 7\r\nSet-Cookie: a=b\r\n")),
     "refused": says(full(b"no", status="429 Too Many Requests")),
+    "hinted": says(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + full(BODY)),
+    "nothing": says(b"HTTP/1.1 204 No Content\r\n\r\n"),
+    "last": says(full(BODY, headers="Connection: close\r\n"), closes=True),
     "chunked": says(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"),
     "gzip": says(full(gzip.compress(BODY), headers="Content-Encoding: gzip\r\n")),
     "bomb": says(full(gzip.compress(bytes(3_000_000)), headers="Content-Encoding: gzip\r\n"), closes=True),

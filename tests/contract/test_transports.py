@@ -14,6 +14,7 @@ import pytest
 from harvester.errors import MalformedError, ProviderError, RejectedError, TransportError
 from harvester.model import Request
 from harvester.testing import FakeTransport, reply
+from harvester.transport import exchange
 from harvester.transport.aiohttp import AiohttpTransport
 from harvester.transport.base import Transport
 from harvester.transport.process import ProcessTransport
@@ -42,9 +43,14 @@ async def opened(kind: str) -> AsyncIterator[Transport]:
         await transport.aclose()
 
 
-@pytest.fixture(params=["aiohttp", pytest.param("process", marks=pytest.mark.slow)])
-async def transport(request: pytest.FixtureRequest) -> AsyncIterator[Transport]:
-    async with opened(request.param) as one:
+@pytest.fixture(params=["aiohttp", "session", pytest.param("process", marks=pytest.mark.slow)])
+async def transport(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Transport]:
+    """Of `session` all goes through aiohttp's own, as with an aiohttp that is not known."""
+    if request.param == "session":
+        monkeypatch.setattr(exchange, "is_known", lambda: False)
+    async with opened("process" if request.param == "process" else "aiohttp") as one:
         yield one
 
 
@@ -117,6 +123,91 @@ async def test_request_goes_out_as_it_is(transport: Transport, server: Server) -
     assert asked.headers["authorization"] == f"Bearer {CREDENTIAL}"
     assert asked.headers["user-agent"].startswith("harvester/")
     assert "gzip" in asked.headers["accept-encoding"]
+
+
+@pytest.mark.parametrize("prefix", ["", "/talkover", "/%C3%BC", "/ü"])
+async def test_request_is_what_a_session_would_send(
+    server: Server, monkeypatch: pytest.MonkeyPatch, prefix: str
+) -> None:
+    """Line and headers are those of aiohttp's own requests, in their order too."""
+    request = Request("list calls", "/ok", (("search", "+15550100 & co"), ("page", "1")))
+    target = Target(
+        f"http://127.0.0.1:{server.port}{prefix}",
+        {"X-Api-Key": CREDENTIAL, "user-agent": "ours", "X-Organization": "é"},
+    )
+    async with opened("aiohttp") as transport:
+        await transport.send(target, request)
+        monkeypatch.setattr(exchange, "is_known", lambda: False)
+        await transport.send(target, request)
+    straight, by_session = server.asked
+    assert straight.line == by_session.line
+    assert list(straight.headers.items()) == list(by_session.headers.items())
+    assert straight.headers["user-agent"] == "ours"
+
+
+async def test_method_with_a_meaning_goes_out(transport: Transport, server: Server) -> None:
+    """A request that is no GET says so."""
+    answer = await transport.send(at(server), Request("stream ticket", "/ok", method="POST"))
+    assert (answer.body, server.asked[0].line) == (BODY, "POST /ok HTTP/1.1")
+
+
+async def test_hint_before_the_answer_is_passed_over(transport: Transport, server: Server) -> None:
+    """A status of 103 is no answer yet; the connection serves the next request."""
+    for _ in range(2):
+        answer = await transport.send(at(server), Request("list calls", "/hinted"))
+        assert (answer.status, answer.body) == (200, BODY)
+    assert [asked.connection for asked in server.asked] == [1, 1]
+
+
+async def test_empty_answer_is_one(transport: Transport, server: Server) -> None:
+    """An answer that has no body ends where its headers do."""
+    for _ in range(2):
+        answer = await transport.send(at(server), Request("list calls", "/nothing"))
+        assert (answer.status, answer.body) == (204, b"")
+    assert [asked.connection for asked in server.asked] == [1, 1]
+
+
+async def test_connection_that_the_server_gives_up_is_not_used_again(
+    transport: Transport, server: Server
+) -> None:
+    """`Connection: close` is heeded."""
+    for _ in range(2):
+        assert (await transport.send(at(server), Request("list calls", "/last"))).body == BODY
+    assert [asked.connection for asked in server.asked] == [1, 2]
+
+
+async def test_each_has_its_own_credential(transport: Transport, server: Server) -> None:
+    """Connections to one place are shared; what goes over them is not."""
+    keys = [f"Bearer key-{number % 3}" for number in range(6)]
+    for key in keys:
+        target = Target(f"http://127.0.0.1:{server.port}", {"Authorization": key})
+        await transport.send(target, Request("list calls", "/ok"))
+    assert [asked.headers["authorization"] for asked in server.asked] == keys
+    assert {asked.connection for asked in server.asked} == {1}
+
+
+@pytest.mark.parametrize("odd", ["a\r\nHost: b", "a\nb"])
+async def test_header_that_cannot_be_sent_is_refused(transport: Transport, server: Server, odd: str) -> None:
+    """A line break in a header would begin another one."""
+    error = await send_bad(transport, Target(f"http://127.0.0.1:{server.port}", {"X-Key": odd}), "/ok")
+    assert type(error) is RejectedError
+    assert not server.asked
+
+
+@pytest.mark.parametrize("odd", ["/a b", "/a\r\nHost: b", "/a\nb", "/a\0b"])
+async def test_path_that_cannot_be_sent_is_refused(transport: Transport, server: Server, odd: str) -> None:
+    """Nor may a path end the line that it stands in."""
+    assert type(await send_bad(transport, at(server, odd), "/ok")) is RejectedError
+    assert not server.asked
+
+
+async def test_answer_that_nobody_waits_for_leaves_nothing(transport: Transport, server: Server) -> None:
+    """What was given up on its way takes its connection with it, so that no other request gets its answer."""
+    await transport.send(at(server), Request("list calls", "/ok"))
+    with anyio.move_on_after(0.05):
+        await transport.send(at(server), Request("list calls", "/drip"))
+    assert (await transport.send(at(server), Request("list calls", "/ok"))).body == BODY
+    assert [asked.connection for asked in server.asked] == [1, 1, 2]
 
 
 async def test_connection_is_kept_and_cookies_are_not(transport: Transport, server: Server) -> None:

@@ -1,5 +1,7 @@
 """The process that sends an export's requests, begun before the command line is read: it imports for 0.2 s as well.
 
+What both need is imported first, where this one is forked then.
+
 Like the command line it is the process's own, and there is one of it; whoever exports takes it.
 """
 
@@ -23,9 +25,22 @@ def begin(arguments: Sequence[str]) -> None:
         return
     from harvester.transport import child  # noqa: PLC0415 - help needs no sockets
 
-    if child.can_begin():
-        with suppress(OSError):  # the export tries itself, and knows what to do without
-            _begun.append(child.Begun())
+    if not child.can_begin():
+        return
+    by_fork = child.can_fork()
+    if by_fork:
+        _import_for_both()
+    with suppress(OSError):  # the export tries itself, and knows what to do without
+        _begun.append(child.Begun(by_fork=by_fork))
+
+
+def _import_for_both() -> None:
+    """Import what both processes need, before there are two: half of what the other one imports, a third of ours."""
+    from harvester.transport import process  # noqa: F401, PLC0415
+
+    with suppress(ImportError):
+        import uvloop  # noqa: F401, PLC0415 - not everywhere
+    import multidict  # noqa: F401, PLC0415
 
 
 def take() -> Begun | None:

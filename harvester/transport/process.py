@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import subprocess
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
@@ -26,6 +25,7 @@ from .frames import Ask, Drop, Failure, Frames, FromChild, Limits, Place, Reader
 
 if TYPE_CHECKING:
     from .aiohttp import AiohttpTransport
+    from .child import Process
 
 MAX_STARTS = 3
 """So many children that ended without one answer are enough: something here kills them."""
@@ -68,7 +68,7 @@ class ProcessTransport:
     ) -> None:
         self._limits = Limits(connect_s, read_s, total_s, max_body_bytes)
         self._child: _Child | None = None
-        self._leaving: list[subprocess.Popen[bytes]] = []
+        self._leaving: list[Process] = []
         self._here: AiohttpTransport | None = None
         self._in_vain = 0  # children that ended without an answer, one after another
         self._is_replaced = False

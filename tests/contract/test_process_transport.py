@@ -22,6 +22,7 @@ from msgspec import structs
 
 from harvester.errors import MalformedError, RejectedError, TransportError
 from harvester.model import ReadBy, Request
+from harvester.transport import child as child_module
 from harvester.transport.aiohttp import AiohttpTransport
 from harvester.transport.base import Link, Opening
 from harvester.transport.child import Begun
@@ -50,6 +51,9 @@ CREDENTIAL = "s3cret-key"
 NOW = datetime(2026, 4, 1, tzinfo=UTC)
 OK = Request("list calls", "/ok")
 SILENT = Request("list calls", "/silent")
+
+
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="only on Linux a process is forked")
 
 
 def is_open(transport: ProcessTransport) -> bool:
@@ -82,6 +86,13 @@ def at(server: Server) -> Target:
 def child_of(transport: ProcessTransport) -> psutil.Process:
     assert transport._child is not None
     return psutil.Process(transport._child.process.pid)
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 async def until(is_so: Callable[[], bool]) -> None:
@@ -256,23 +267,132 @@ async def test_start_is_for_early(transport: ProcessTransport, server: Server) -
     assert child_of(transport) == child
 
 
+# A child that is begun before there is a transport: a program of its own, or a fork.
+
+either = pytest.mark.parametrize("by_fork", [False, pytest.param(True, marks=on_linux)])
+
+
+@either
 async def test_child_that_was_begun_before_is_the_one_that_is_asked(
-    transport: ProcessTransport, server: Server
+    transport: ProcessTransport, server: Server, by_fork: bool
 ) -> None:
     """A program may begin it before it has a transport."""
-    begun = Begun()
+    begun = Begun(by_fork=by_fork)
     transport.adopt(begun)
     transport.start()
     assert (await transport.send(at(server), OK)).status == 200
     assert child_of(transport).pid == begun.process.pid
+    assert begun.process.poll() is None
+    await transport.aclose()
+    assert begun.process.poll() == 0
 
 
-def test_child_that_nobody_takes_is_ended() -> None:
+@either
+def test_child_that_nobody_takes_is_ended(by_fork: bool) -> None:
     """Where nothing was to be asked after all, neither it nor the channel is left."""
-    begun = Begun()
+    begun = Begun(by_fork=by_fork)
     begun.give_up()
-    assert begun.process.wait(10) == -signal.SIGKILL
+    assert begun.process.wait() == -signal.SIGKILL
     assert begun.socket.fileno() == -1
+    begun.process.kill()  # what is over already, whatever has its number now
+
+
+@either
+async def test_child_that_was_begun_and_dies_is_replaced(
+    transport: ProcessTransport, server: Server, by_fork: bool
+) -> None:
+    """What takes its place is a program of its own, for this one has threads by then."""
+    begun = Begun(by_fork=by_fork)
+    transport.adopt(begun)
+    await transport.send(at(server), OK)
+    begun.process.kill()
+    await until(lambda: not is_open(transport))
+    assert (await transport.send(at(server), OK)).status == 200
+    assert begun.process.poll() == -signal.SIGKILL
+    assert "harvester.transport" in child_of(transport).cmdline()
+
+
+@either
+async def test_child_holds_nothing_of_its_parents_but_stderr(
+    transport: ProcessTransport, server: Server, by_fork: bool
+) -> None:
+    """Whoever reads what the parent writes sees its end when the parent closes it."""
+    reading, writing = os.pipe()
+    os.set_inheritable(writing, True)
+    transport.adopt(Begun(by_fork=by_fork))
+    await transport.send(at(server), OK)
+    os.close(writing)
+    assert os.read(reading, 1) == b""
+    os.close(reading)
+    if sys.platform == "linux":
+        ours, its = os.getpid(), child_of(transport).pid
+        assert [_opened(its, fd) for fd in range(3)] == [os.devnull, os.devnull, _opened(ours, 2)]
+
+
+def _opened(pid: int, fd: int) -> str:
+    return str(Path(f"/proc/{pid}/fd/{fd}").readlink())
+
+
+@either
+async def test_child_outlives_no_parent(server: Server, by_fork: bool) -> None:
+    """Where its parent is killed it sees the channel's end, and leaves."""
+    program = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", _ASKS, str(at(server).base_url), str(by_fork), stdout=asyncio.subprocess.PIPE
+    )
+    assert program.stdout is not None
+    child = int(await program.stdout.readline())
+    assert psutil.pid_exists(child)
+    program.kill()
+    await program.wait()
+    await until(lambda: not is_running(child))
+
+
+_ASKS = """
+import asyncio, sys
+from harvester.model import Request
+from harvester.transport.child import Begun
+from harvester.transport.process import ProcessTransport
+begun = Begun(by_fork=sys.argv[2] == "True")
+class Target:
+    base_url, headers = sys.argv[1], {}
+async def main():
+    transport = ProcessTransport()
+    transport.adopt(begun)
+    await transport.send(Target, Request("list calls", "/ok"))
+    print(begun.process.pid, flush=True)
+    await asyncio.sleep(60)
+asyncio.run(main())
+"""
+
+
+@on_linux
+def test_fork_that_cannot_serve_says_why(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ends as a program would, and never goes on with what its parent was doing."""
+
+    def fail(_: int) -> None:
+        raise KeyError("a mistake")
+
+    monkeypatch.setattr(child_module, "serve", fail)
+    begun = Begun(by_fork=True)
+    assert begun.process.wait() == 1
+    assert begun.socket.recv(1) == b""
+    begun.give_up()
+    assert "KeyError: 'a mistake'" in capfd.readouterr().err
+
+
+@on_linux
+def test_end_that_nobody_is_told_of_is_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program may ignore what becomes of its children; the system keeps no status of theirs then."""
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        begun = Begun(by_fork=True)
+        begun.give_up()
+        assert begun.process.wait() == 0
+        assert begun.process.poll() == 0
+    finally:
+        signal.signal(signal.SIGCHLD, before)
 
 
 @pytest.mark.parametrize("kind", ["untouched", "started", "used", "dead"])
@@ -488,7 +608,7 @@ async def test_child_ends_with_its_parent(server: Server) -> None:
     child = psutil.Process(int((await run.stdout.readline()).split()[1]))
     run.kill()
     await run.wait()
-    await until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
+    await until(lambda: not is_running(child.pid))
 
 
 # The other end, in this process.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from types import ModuleType
 
@@ -20,9 +21,11 @@ class Started(Begun):
 
     begun: int = 0
     ended: int = 0
+    is_fork: bool = False
 
-    def __init__(self) -> None:
+    def __init__(self, *, by_fork: bool = False) -> None:
         type(self).begun += 1
+        type(self).is_fork = by_fork
         self.process = self  # type: ignore[assignment]
 
     def give_up(self) -> None:
@@ -51,6 +54,19 @@ def test_process_is_begun_for_an_export_alone(started: type[Started], line: str,
     assert started.begun == begun
     assert (ahead.take() is not None) == bool(begun)
     assert ahead.take() is None
+
+
+@pytest.mark.parametrize(
+    ("platform", "others", "is_fork"), [("linux", 0, 1), ("linux", 1, 0), ("darwin", 0, 0)]
+)
+def test_process_is_forked_where_that_is_safe(
+    started: type[Started], monkeypatch: pytest.MonkeyPatch, platform: str, others: int, is_fork: int
+) -> None:
+    """Not beside a thread, which the fork would find half way, nor where the system forbids it."""
+    monkeypatch.setattr(sys, "platform", platform)
+    monkeypatch.setattr(threading, "active_count", lambda: 1 + others)
+    ahead.begin(["export"])
+    assert (started.begun, started.is_fork) == (1, bool(is_fork))
 
 
 def test_process_is_not_begun_without_a_core_for_it(
@@ -121,7 +137,7 @@ def test_interrupt_while_the_process_is_begun_is_an_interrupt(
 ) -> None:
     """Nothing is left of what was not begun."""
 
-    def interrupted(_: object) -> None:
+    def interrupted(_: object, *, by_fork: bool) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(sys, "argv", ["harvester", "export"])
@@ -144,7 +160,7 @@ def test_process_is_not_begun_where_there_is_no_way_to(
 def test_process_that_cannot_be_begun_is_left_to_the_export(monkeypatch: pytest.MonkeyPatch) -> None:
     """The export tries it again, and says what it does without."""
 
-    def refuse() -> Begun:
+    def refuse(*, by_fork: bool) -> Begun:
         raise OSError("no more processes")
 
     monkeypatch.setattr(child, "Begun", refuse)

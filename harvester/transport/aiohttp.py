@@ -42,6 +42,23 @@ _LINK_HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity"}
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
+def unpack_by_isal() -> bool:
+    """Let all of this process's aiohttp undo gzip by `isal` where that is installed: a third of zlib's time.
+
+    Returns:
+        Whether it does from now on.
+    """
+    use = getattr(aiohttp, "set_zlib_backend", None)  # new in 3.12
+    try:
+        from isal import isal_zlib  # noqa: PLC0415 - not everywhere
+    except ImportError:
+        return False
+    if use is None:
+        return False
+    use(isal_zlib)
+    return True
+
+
 class AiohttpTransport:
     """A Transport over one aiohttp session, opened by the first request.
 

@@ -27,7 +27,7 @@ from harvester.errors import ProviderError
 from harvester.model import Request, Response
 
 from . import trust
-from .aiohttp import AiohttpTransport
+from .aiohttp import AiohttpTransport, unpack_by_isal
 from .frames import Answer, Ask, Drop, Failure, Frames, Limits, Place, Reader, Ready, ToChild
 
 _BUFFER_BYTES = 16 * 1024
@@ -193,6 +193,7 @@ def main(descriptor: int) -> None:
     gc.enable()
     # A page is hundreds of objects and no cycle: 1.4 % of the time went to looking for one.
     gc.set_threshold(50_000, 20, 100)
+    unpack_by_isal()
     logging.disable()  # what happens is told by answers; others' records could hold addresses with their queries
     _new_loop().run_until_complete(Worker().serve(socket.socket(fileno=descriptor)))
     # The system closes connections; names that are being looked up in threads are not waited for.

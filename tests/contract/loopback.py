@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import ssl
+import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
@@ -130,6 +131,11 @@ ANSWERS: dict[str, Answerer] = {
     "last": says(full(BODY, headers="Connection: close\r\n"), closes=True),
     "chunked": says(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"),
     "gzip": says(full(gzip.compress(BODY), headers="Content-Encoding: gzip\r\n")),
+    "two-members": says(
+        full(gzip.compress(BODY[:5]) + gzip.compress(BODY[5:]), headers="Content-Encoding: gzip\r\n")
+    ),
+    "deflate": says(full(zlib.compress(BODY), headers="Content-Encoding: deflate\r\n")),
+    "not-packed": says(full(BODY, headers="Content-Encoding: gzip\r\n"), closes=True),
     "bomb": says(full(gzip.compress(bytes(3_000_000)), headers="Content-Encoding: gzip\r\n"), closes=True),
     "large": says(full(bytes(2_000_000))),
     "endless": says(b"HTTP/1.1 200 OK\r\n\r\n" + bytes(2_000_000), closes=True),

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping
+import sys
+import zlib
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from types import MappingProxyType
 
+import aiohttp
 import anyio
 import msgspec
 import pytest
@@ -15,7 +18,7 @@ from harvester.errors import MalformedError, ProviderError, RejectedError, Trans
 from harvester.model import Request
 from harvester.testing import FakeTransport, reply
 from harvester.transport import exchange
-from harvester.transport.aiohttp import AiohttpTransport
+from harvester.transport.aiohttp import AiohttpTransport, unpack_by_isal
 from harvester.transport.base import Transport
 from harvester.transport.process import ProcessTransport
 
@@ -226,7 +229,47 @@ async def test_nothing_is_sent_twice_by_itself(transport: Transport, server: Ser
     assert len(server.asked) == 2
 
 
-@pytest.mark.parametrize(("path", "body"), [("chunked", b"abcde"), ("gzip", BODY)])
+@pytest.fixture
+def unpacked_by_isal() -> Iterator[None]:
+    """As in the process of a ProcessTransport."""
+    assert unpack_by_isal()
+    try:
+        yield
+    finally:
+        aiohttp.set_zlib_backend(zlib)
+
+
+@pytest.mark.usefixtures("unpacked_by_isal")
+@pytest.mark.parametrize("path", ["gzip", "two-members", "deflate"])
+async def test_isal_unpacks_what_zlib_does(server: Server, path: str) -> None:
+    """The same answers, whatever undoes their compression."""
+    async with opened("aiohttp") as transport:
+        for _ in range(2):
+            assert (await transport.send(at(server), Request("list calls", f"/{path}"))).body == BODY
+
+
+@pytest.mark.usefixtures("unpacked_by_isal")
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [("bomb", MalformedError), ("not-packed", TransportError)],
+)
+async def test_isal_refuses_what_zlib_does(server: Server, path: str, kind: type[ProviderError]) -> None:
+    """Too large, cut short or no gzip at all."""
+    async with opened("aiohttp") as transport:
+        assert type(await send_bad(transport, at(server), f"/{path}")) is kind
+
+
+def test_isal_is_optional(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it is not installed, or aiohttp does not know of such, all is as it was."""
+    monkeypatch.setattr(aiohttp, "set_zlib_backend", None)
+    assert not unpack_by_isal()
+    monkeypatch.setitem(sys.modules, "isal", None)
+    assert not unpack_by_isal()
+
+
+@pytest.mark.parametrize(
+    ("path", "body"), [("chunked", b"abcde"), ("gzip", BODY), ("two-members", BODY), ("deflate", BODY)]
+)
 async def test_body_is_unpacked(transport: Transport, server: Server, path: str, body: bytes) -> None:
     """Chunks are joined and compression is undone."""
     assert (await transport.send(at(server), Request("list calls", f"/{path}"))).body == body
@@ -242,7 +285,18 @@ async def send_bad(transport: Transport, target: Target, path: str) -> ProviderE
 
 
 @pytest.mark.parametrize(
-    "path", ["truncated", "half-chunked", "garbage", "closed", "reset", "silent", "drip"]
+    "path",
+    [
+        "truncated",
+        "half-chunked",
+        "half-packed",
+        "not-packed",
+        "garbage",
+        "closed",
+        "reset",
+        "silent",
+        "drip",
+    ],
 )
 async def test_incomplete_answer_is_an_error(transport: Transport, server: Server, path: str) -> None:
     """Cut short, reset, silent or too slow: no part of such an answer is given out, and it may be tried again."""

@@ -196,8 +196,9 @@ class _Reader:
                 self._problems.add("--source", f"no source {quoted(wanted)}; {hint}")
 
     def _sources(self, defaults: Table, tables: list[Table]) -> tuple[tuple[Source, ...], tuple[str, ...]]:
-        credentials = {key for one in PROVIDERS.values() for key in one.capabilities.credentials}
-        defaults.refuse_unknown((*DEFAULT_KEYS, *sorted(credentials)))
+        if defaults.values:  # else no provider is imported that no source asks for
+            credentials = {key for one in PROVIDERS.values() for key in one.capabilities.credentials}
+            defaults.refuse_unknown((*DEFAULT_KEYS, *sorted(credentials)))
         reader = SourceReader(defaults, self._options, self._problems, self._now)
         read = [(table, reader.read(table)) for table in tables]
         sources = tuple(source for table, source in read if source is not None and table.is_used)

@@ -6,26 +6,36 @@ of an API beyond its vendor's pages: from OpenAPI files, the vendors' own client
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
-from types import MappingProxyType
+from importlib import import_module
+from typing import cast
 
 from harvester.errors import UsageError
 
-from .agentvoice import AGENTVOICE
 from .base import Provider
-from .bimpe import BIMPE
-from .talkover import TALKOVER
-from .talkpilot import TALKPILOT
 
-PROVIDERS: Mapping[str, Provider] = MappingProxyType(
-    {
-        "talkover": TALKOVER,
-        "agentvoice": AGENTVOICE,
-        "talkpilot": TALKPILOT,
-        "bimpe": BIMPE,
-    }
-)
+
+class _Registry(Mapping[str, Provider]):
+    """Providers by their names, each imported when it is first asked for: of the four most runs need one."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._names = tuple(names)
+
+    def __getitem__(self, name: str) -> Provider:
+        """Return the provider that the module of that name has under its name in capitals."""
+        if name not in self._names:
+            raise KeyError(name)
+        return cast("Provider", getattr(import_module(f".{name}", __name__), name.upper()))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+PROVIDERS: Mapping[str, Provider] = _Registry(("talkover", "agentvoice", "talkpilot", "bimpe"))
 
 # Parameters of the APIs that are keys of a source here.
 _OWN_KEYS = {

@@ -27,11 +27,12 @@ def begin(arguments: Sequence[str]) -> None:
 
     if not child.can_begin():
         return
-    by_fork = child.can_fork()
-    if by_fork:
-        _import_for_both()
-    with suppress(OSError):  # the export tries itself, and knows what to do without
-        _begun.append(child.Begun(by_fork=by_fork))
+    # What is imported here does not forgive an interrupt: msgspec takes it for nothing, and crashes when it is used.
+    with child.signals_blocked():
+        if child.can_fork():
+            _import_for_both()
+        with suppress(OSError):  # the export tries itself, and knows what to do without
+            _begun.append(child.Begun(by_fork=child.can_fork()))
 
 
 def _import_for_both() -> None:

@@ -14,7 +14,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -30,6 +29,7 @@ With a quarter, which one page can fill, unified lines took 4 to 10 % longer, an
 system may give less, without a word: then it is as with a quarter."""
 
 _OPEN_FILES = "/proc/self/fd"
+_THREADS = "/proc/self/task"
 
 
 class Begun:
@@ -46,7 +46,7 @@ class Begun:
         ours, theirs = socket.socketpair()
         self.socket: socket.socket = ours
         try:
-            with theirs, _signals_blocked():
+            with theirs, signals_blocked():
                 with suppress(OSError):  # beyond what the system allows
                     theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _CHANNEL_BYTES)
                 self.process: Process = _fork(theirs) if by_fork else _spawn(theirs.fileno())
@@ -61,13 +61,16 @@ class Begun:
 
 
 def can_begin() -> bool:
-    """Say whether there are descriptors to hand on, and an interpreter that is no program of its own."""
+    """Say whether there are descriptors to hand on, and an interpreter that runs any module it is told."""
     return os.name == "posix" and bool(sys.executable) and not getattr(sys, "frozen", False)
 
 
 def can_fork() -> bool:
-    """Say whether a fork of this process would find nothing that another thread left half done."""
-    return sys.platform == "linux" and threading.active_count() == 1 and os.path.isdir(_OPEN_FILES)  # noqa: PTH112
+    """Say whether a fork of this process would find nothing that another thread, whoever began it, left half done."""
+    try:
+        return sys.platform == "linux" and len(os.listdir(_THREADS)) == 1  # noqa: PTH208 - only how many
+    except OSError:  # without `/proc`
+        return False
 
 
 def serve(descriptor: int) -> None:
@@ -85,10 +88,11 @@ def serve(descriptor: int) -> None:
 
 
 @contextmanager
-def _signals_blocked() -> Iterator[None]:
-    """Block for a child that begins here, from its first moment, what is its parent's to decide.
+def signals_blocked() -> Iterator[None]:
+    """Put off what ends a process; a child that begins here never hears of it, from its first moment.
 
-    Ctrl-C reaches all processes of a terminal and a service's stop all of a service. What is blocked stays so in it.
+    Ctrl-C reaches all processes of a terminal and a service's stop all of a service, and what ends then is its parent's
+    to decide.
     """
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
     try:
@@ -164,7 +168,8 @@ class Forked:
     def kill(self) -> None:
         """Kill it, unless it has ended: its number may be another's by then."""
         if self.poll() is None:
-            os.kill(self.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
 
     def _ended(self, options: int) -> int | None:
         """Return how it ended: 0, as of a `Popen`, where nobody knows, for the program ignores signals of children."""

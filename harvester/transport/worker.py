@@ -2,9 +2,8 @@
 
 An answer may be read here as well, by what its request names (`model.ReadBy`); what that is nobody knows here.
 
-Run as `python -P -m harvester.transport FD`, with the channel at that descriptor. When the channel is closed the
-process is over: its parent is gone, or wants it to go. Signals are the parent's affair, who started it with those of
-Ctrl-C and `kill` blocked.
+`child` begins it, with the channel at a descriptor. When the channel is closed the process is over: its parent is gone,
+or wants it to go. Signals are the parent's affair, who started it with those of Ctrl-C and `kill` blocked.
 """
 
 from __future__ import annotations

@@ -242,3 +242,30 @@ def test_export_without_standard_streams_keeps_its_channel_apart(tmp_path: Path,
     assert done.returncode == 1
     (gap,) = json.loads((tmp_path / "report.json").read_text())["sources"][0]["gaps"]
     assert "no connection" in gap["message"]
+
+
+_INTERRUPTS = """
+import os, signal, sys
+
+class Finder:
+    def find_spec(self, name, *_):
+        if name == os.environ["AT_IMPORT_OF"] and os.environ.pop("IS_TO_COME", ""):
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Finder())
+"""
+
+
+@pytest.mark.parametrize(
+    "name", ["datetime", "_datetime", "msgspec._core", "uvloop.loop", "typer", "harvester.app"]
+)
+def test_interrupt_amid_an_import_is_an_interrupt(tmp_path: Path, name: str) -> None:
+    """Also where a module written in C is being imported, which may take Ctrl-C for nothing and crash later."""
+    (tmp_path / "sitecustomize.py").write_text(_INTERRUPTS)
+    (tmp_path / "harvester.toml").write_text(CONFIG + 'base_url = "http://127.0.0.1:9"\n')
+    places = os.pathsep.join([str(tmp_path), str(ROOT)])
+    variables = {"PYTHONPATH": places, "AT_IMPORT_OF": name, "IS_TO_COME": "1", "SALES_TOKEN": "x"}
+    done = harvest("export", cwd=tmp_path, **variables)
+    # Where the interrupt came amid code made from text, Python ends itself by the signal: a shell says 130 then too.
+    assert done.returncode in {130, -signal.SIGINT}
+    assert done.stderr == ""

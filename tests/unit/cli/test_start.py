@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import os
 import sys
-import threading
 from collections.abc import Iterator
 from types import ModuleType
 
@@ -64,9 +63,23 @@ def test_process_is_forked_where_that_is_safe(
 ) -> None:
     """Not beside a thread, which the fork would find half way, nor where the system forbids it."""
     monkeypatch.setattr(sys, "platform", platform)
-    monkeypatch.setattr(threading, "active_count", lambda: 1 + others)
+    monkeypatch.setattr(os, "listdir", lambda _: ["1"] * (1 + others))
     ahead.begin(["export"])
     assert (started.begun, started.is_fork) == (1, bool(is_fork))
+
+
+def test_process_is_not_forked_where_nobody_tells_of_threads(
+    started: type[Started], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There may be no `/proc`."""
+
+    def absent(_: str) -> list[str]:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(os, "listdir", absent)
+    ahead.begin(["export"])
+    assert (started.begun, started.is_fork) == (1, False)
 
 
 def test_process_is_not_begun_without_a_core_for_it(

@@ -39,6 +39,7 @@ _MOST_ROUTES = 4096
 _FIXED_HEADERS = {"Accept": "application/json", "User-Agent": f"harvester/{harvester.__version__}"}
 # Lengths and ranges are to be of the file itself.
 _LINK_HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity"}
+_SCHEMES = frozenset({"http", "https"})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
@@ -107,10 +108,11 @@ class AiohttpTransport:
         try:
             proxy = self._proxy_for(url)
             for _ in range(MAX_REDIRECTS + 1):
-                status, headers, body = await self._ask(request.method, url, target.headers, proxy)
-                if status not in _REDIRECTS:
-                    return Response(status, headers, body, datetime.now(UTC), time.monotonic() - started)
-                url = _redirected(url, headers)
+                answer = await self._ask(request.method, url, target.headers, proxy)
+                if answer.status not in _REDIRECTS:
+                    elapsed_s = time.monotonic() - started
+                    return Response(answer.status, answer.headers, answer.body, datetime.now(UTC), elapsed_s)
+                url = _redirected(url, answer.headers)
         except ProviderError:
             raise
         except _FAILURES as error:
@@ -139,8 +141,9 @@ class AiohttpTransport:
     async def _ask(
         self, method: str, url: URL, headers: Mapping[str, str], proxy: URL | None
     ) -> exchange.Whole:
-        if method == "GET" and proxy is None and exchange.is_known():
-            route = self._route(url.scheme, url.raw_authority, tuple(headers.items()))
+        authority = url.raw_authority
+        if method == "GET" and proxy is None and "@" not in authority and exchange.is_known():
+            route = self._route(url.scheme, authority, tuple(headers.items()))
             return await route.get(url.raw_path_qs, self._read)
         async with self._session().request(
             method,
@@ -150,8 +153,8 @@ class AiohttpTransport:
             allow_redirects=False,
             ssl=self._verified_by(url, proxy),
         ) as answer:
-            status, headers = answer.status, answer.headers
-            return status, headers, await self._read(status, headers, answer.content)
+            body = await self._read(answer.status, answer.headers, answer.content)
+            return exchange.Whole(answer.status, answer.headers, body)
 
     def _make_route(
         self, scheme: str, authority: str, headers: tuple[tuple[str, str], ...]
@@ -247,6 +250,8 @@ class AiohttpTransport:
         return self._authorities() if is_secure and self._authorities is not None else True
 
     async def _read(self, status: int, headers: Mapping[str, str], content: aiohttp.StreamReader) -> bytes:
+        if status in _REDIRECTS:  # whatever it is, nobody needs it
+            return b""
         size = headers.get("Content-Length", "")
         if size.isdigit() and int(size) <= self._max_body_bytes and "Content-Encoding" not in headers:
             return await content.read()
@@ -280,6 +285,8 @@ def _base(address: str) -> tuple[str, str, str]:
     # Host and port are looked at only when they are asked for.
     if not (url.host and url.port) or url.raw_query_string or url.raw_fragment:
         raise ValueError("no path can follow it")
+    if url.scheme not in _SCHEMES:
+        raise ValueError("nobody speaks that here")
     if not exchange.is_sendable(address):  # `URL` leaves line breaks out without a word
         raise ValueError("it cannot stand in a line")
     return url.scheme, url.raw_authority, url.raw_path[:-1]

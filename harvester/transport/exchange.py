@@ -11,32 +11,47 @@ What it takes of aiohttp lies below the session and is what 3.11 to 3.14 have; `
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
+from functools import cache
 
 import aiohttp
+import msgspec
 from aiohttp.http_exceptions import HttpProcessingError
 from multidict import CIMultiDict
 from yarl import URL
 
-Whole = tuple[int, Mapping[str, str], bytes]
-"""An answer: its status, headers and body."""
-
 Read = Callable[[int, Mapping[str, str], aiohttp.StreamReader], Awaitable[bytes]]
 """Reads a body, told its status and headers."""
 
-_LEAST_FINAL = 200
-_NOT_IN_A_LINE = ("\r", "\n", "\0")
+_KNOWN = ((3, 11), (3, 14))
+"""The first minor version of aiohttp and the last that have what is used here."""
+
+_SWITCHING = 101
+_CONTROLS = re.compile("[\\0-\\x08\\n-\\x1f\\x7f]")
+_CONTROLS_AND_SPACE = re.compile("[\\0-\\x20\\x7f]")
 
 
+class Whole(msgspec.Struct, frozen=True):
+    """An answer, read whole."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@cache
 def is_known() -> bool:
-    """Say whether this aiohttp has the parts that are used here."""
-    return aiohttp.__version__.startswith("3.")
+    """Say whether this aiohttp has the parts that are used here; of a later one nobody knows."""
+    first, last = _KNOWN
+    major, minor = aiohttp.__version__.split(".")[:2]
+    return first <= (int(major), int(minor)) <= last
 
 
 def is_sendable(path: str) -> bool:
     """Say whether a path can stand in a request's first line, which ends with a line break and is cut at spaces."""
-    return path.isprintable() and " " not in path
+    return _CONTROLS_AND_SPACE.search(path) is None
 
 
 class Route:
@@ -44,13 +59,14 @@ class Route:
 
     Args:
         session: Whose connections and headers are used.
-        url: Any address of the place.
+        url: Any address of the place, without a user.
         headers: Further headers.
         verified_by: What verifies the server's certificate; True for what aiohttp loaded.
         timeout: As a session has it; without `connect`, which counts waiting for a connection too.
 
     Raises:
         ValueError: A header cannot be sent.
+        RuntimeError: The session is closed.
     """
 
     def __init__(
@@ -61,11 +77,14 @@ class Route:
         verified_by: ssl.SSLContext | bool,
         timeout: aiohttp.ClientTimeout,
     ) -> None:
-        assert session.connector is not None
+        if session.connector is None:
+            raise RuntimeError("the session is closed")
+        self._session = session
         self._connector = session.connector
         self._timeout = timeout
         merged = CIMultiDict(session.headers)
-        merged.update(headers)
+        for name, value in headers.items():
+            merged[name] = value
         self._request = aiohttp.ClientRequest(
             "GET",
             url,
@@ -76,22 +95,25 @@ class Route:
             ssl=verified_by,
         )
         lines = [f"{name}: {value}" for name, value in self._request.headers.items()]
-        if any(odd in line for line in lines for odd in _NOT_IN_A_LINE):
+        if any(map(_CONTROLS.search, lines)):
             raise ValueError("a header cannot be sent")
         self._after_path = "".join([" HTTP/1.1\r\n", *(f"{line}\r\n" for line in lines), "\r\n"]).encode()
 
     async def get(self, path: str, read: Read) -> Whole:
-        """Ask for a path with its query, encoded; return status, headers and what `read` makes of the body.
+        """Ask for a path with its query, encoded; the body is what `read` makes of it.
 
         Raises:
             aiohttp.ClientError: There was no complete answer.
             TimeoutError: Nor within the limit.
             ValueError: The path cannot be sent.
+            RuntimeError: The session is closed.
         """
         if not is_sendable(path):
             raise ValueError("the path cannot be sent")
+        if self._session.closed:
+            raise RuntimeError("the session is closed")
         head = b"GET " + path.encode() + self._after_path
-        async with asyncio.timeout(self._timeout.total):
+        async with asyncio.timeout(self._timeout.total or None):
             connection = await self._connect()
             try:
                 answer = await self._exchange(connection, head, read)
@@ -111,12 +133,13 @@ class Route:
     async def _exchange(self, connection: aiohttp.connector.Connection, head: bytes, read: Read) -> Whole:
         protocol = connection.protocol
         assert protocol is not None
-        if protocol.transport is None:  # dropped since it was taken from the pool
+        if protocol.transport is None or protocol.should_close:
+            # Dropped since it was last used, or the server said something unasked: that is nobody's answer.
             raise aiohttp.ServerDisconnectedError
         protocol.set_response_params(read_until_eof=True, read_timeout=self._timeout.sock_read)
         protocol.start_timeout()
         protocol.transport.write(head)
         message, body = await protocol.read()
-        while message.code < _LEAST_FINAL:
+        while 100 <= message.code < 200 and message.code != _SWITCHING:
             message, body = await protocol.read()
-        return message.code, message.headers, await read(message.code, message.headers, body)
+        return Whole(message.code, message.headers, await read(message.code, message.headers, body))

@@ -119,8 +119,27 @@ async def elsewhere(server: Server, writer: asyncio.StreamWriter, _number: int) 
     )
 
 
+async def redirect_to_a_user(server: Server, writer: asyncio.StreamWriter, _number: int) -> None:
+    writer.write(
+        full(b"", status="302 Found", headers=f"Location: http://x:y@127.0.0.1:{server.port}/ok\r\n")
+    )
+
+
 def redirect(to: str) -> Answerer:
     return says(full(b"", status="307 Temporary Redirect", headers=f"Location: {to}\r\n"))
+
+
+async def and_another(_server: Server, writer: asyncio.StreamWriter, number: int) -> None:
+    """Answer, and a little later say something that nobody asked for."""
+    writer.write(full(f"{number}".encode()))
+    await writer.drain()
+    await asyncio.sleep(0.02)
+    writer.write(full(b"unasked"))
+    await writer.drain()
+
+
+def moved_with(rest: bytes) -> Answerer:
+    return says(b"HTTP/1.1 302 Found\r\nLocation: ok\r\n" + rest)
 
 
 ANSWERS: dict[str, Answerer] = {
@@ -156,6 +175,13 @@ ANSWERS: dict[str, Answerer] = {
     "to-nowhere": redirect(""),
     "to-metadata": redirect("http://169.254.169.254/latest/meta-data/"),
     "after-a-while": after_a_while,
+    "and-another": and_another,
+    "switching": says(b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n"),
+    "moved-large": moved_with(b"Content-Length: 2000000\r\n\r\n" + bytes(2_000_000)),
+    "moved-cut-short": moved_with(b"Content-Length: 100\r\n\r\n{"),
+    "moved-without-end": moved_with(b"\r\n{"),
+    "moved-not-packed": moved_with(b"Content-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}"),
+    "moved-to-a-user": redirect_to_a_user,
 }
 
 

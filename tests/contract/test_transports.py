@@ -13,6 +13,7 @@ import aiohttp
 import anyio
 import msgspec
 import pytest
+from msgspec import structs
 
 from harvester.errors import MalformedError, ProviderError, RejectedError, TransportError
 from harvester.model import Request
@@ -197,6 +198,86 @@ async def test_header_that_cannot_be_sent_is_refused(transport: Transport, serve
     assert not server.asked
 
 
+@pytest.mark.parametrize("odd", ["a\0b", "a\x01b", "a\x0bb", "a\x7fb"])
+async def test_control_in_a_header_is_refused(server: Server, odd: str) -> None:
+    """Nor is there one that a server might take for the end of a line."""
+    async with opened("aiohttp") as transport:
+        error = await send_bad(transport, Target(f"http://127.0.0.1:{server.port}", {"X-Key": odd}), "/ok")
+    assert type(error) is RejectedError
+    assert not server.asked
+
+
+async def test_one_header_is_sent_of_names_that_are_the_same(transport: Transport, server: Server) -> None:
+    """Case does not count, and the last one does."""
+    target = Target(f"http://127.0.0.1:{server.port}", {"X-Key": "1", "x-key": "2", "accept": "text/plain"})
+    await transport.send(target, Request("list calls", "/ok"))
+    assert {"x-key": "2", "accept": "text/plain"}.items() <= server.asked[0].headers.items()
+
+
+async def test_user_in_an_address_takes_no_credentials_place(transport: Transport, server: Server) -> None:
+    """Neither one of the config's, nor one that a redirect brings."""
+    target = at(server)
+    with_user = structs.replace(target, base_url=target.base_url.replace("//", "//x:y@"))
+    assert type(await send_bad(transport, with_user, "/ok")) is RejectedError
+    assert type(await send_bad(transport, target, "/moved-to-a-user")) is RejectedError
+    assert [asked.headers["authorization"] for asked in server.asked] == [f"Bearer {CREDENTIAL}"]
+
+
+@pytest.mark.parametrize("scheme", ["htps", "ftp", "ws", "http+unix"])
+async def test_other_scheme_is_refused(transport: Transport, server: Server, scheme: str) -> None:
+    """A letter is missing soon, and a credential in clear sent too soon."""
+    target = Target(f"{scheme}://127.0.0.1:{server.port}")
+    assert type(await send_bad(transport, target, "/ok")) is RejectedError
+    assert not server.asked
+
+
+async def test_what_nobody_asked_for_is_nobodys_answer(server: Server) -> None:
+    """A server that answers twice costs an error; from then on each answer would be the one before."""
+    async with opened("aiohttp") as transport:
+        assert (await transport.send(at(server), Request("list calls", "/and-another"))).body == b"1"
+        await anyio.sleep(0.1)
+        with pytest.raises(TransportError):
+            await transport.send(at(server), Request("list calls", "/ok"))
+        assert (await transport.send(at(server), Request("list calls", "/ok"))).body == BODY
+
+
+async def test_answer_that_switches_the_protocol_is_one(transport: Transport, server: Server) -> None:
+    """Nobody asked for that, and nobody waits for what would follow."""
+    assert (await transport.send(at(server), Request("list calls", "/switching"))).status == 101
+    assert (await transport.send(at(server), Request("list calls", "/ok"))).body == BODY
+    assert [asked.connection for asked in server.asked] == [1, 2]
+
+
+async def test_closed_transport_sends_nothing(server: Server) -> None:
+    """To a place that it knows, or one that is new."""
+    async with opened("aiohttp") as transport:
+        await transport.send(at(server), Request("list calls", "/ok"))
+    for target in (at(server), Target(f"http://127.0.0.1:{server.port}", {})):
+        with pytest.raises(RuntimeError):
+            await transport.send(target, Request("list calls", "/ok"))
+    assert len(server.asked) == 1
+
+
+async def test_total_of_nothing_is_no_limit(server: Server) -> None:
+    """As aiohttp has it."""
+    transport = AiohttpTransport(total_s=0)
+    assert (await transport.send(at(server), Request("list calls", "/after-a-while"))).body == b"ab"
+    await transport.aclose()
+
+
+@pytest.mark.parametrize(
+    ("version", "is_so"), [("3.10.9", 0), ("3.11.0", 1), ("3.14.5", 1), ("3.15.0a1", 0), ("4.0.0", 0)]
+)
+def test_parts_of_aiohttp_are_known_by_its_version(
+    monkeypatch: pytest.MonkeyPatch, version: str, is_so: int
+) -> None:
+    """What a later one has nobody knows; it is asked through its session."""
+    exchange.is_known.cache_clear()
+    monkeypatch.setattr(aiohttp, "__version__", version)
+    assert exchange.is_known() == bool(is_so)
+    exchange.is_known.cache_clear()
+
+
 @pytest.mark.parametrize("odd", ["/a b", "/a\r\nHost: b", "/a\nb", "/a\0b"])
 async def test_path_that_cannot_be_sent_is_refused(transport: Transport, server: Server, odd: str) -> None:
     """Nor may a path end the line that it stands in."""
@@ -317,6 +398,15 @@ async def test_redirect_within_the_origin_is_followed(transport: Transport, serv
     answer = await transport.send(at(server, "/v1"), Request("list calls", "/moved"))
     assert answer.body == BODY
     assert [asked.line.split()[1] for asked in server.asked] == ["/v1/moved", "/v1/ok?page=2"]
+
+
+@pytest.mark.parametrize("path", ["moved-large", "moved-cut-short", "moved-without-end", "moved-not-packed"])
+async def test_redirect_is_followed_whatever_comes_with_it(
+    transport: Transport, server: Server, path: str
+) -> None:
+    """Its body is not read, and the connection that brings it not used again."""
+    assert (await transport.send(at(server), Request("list calls", f"/{path}"))).body == BODY
+    assert len(server.asked) == 2
 
 
 @pytest.mark.parametrize("kind", OPENERS)

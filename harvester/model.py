@@ -156,8 +156,8 @@ class ReadBy(msgspec.Struct, frozen=True, cache_hash=True):
     """What may read answers where they arrive, in a process that has only their bytes.
 
     `function` is a function's name, `module:name`: it takes `options` and returns what makes bytes of a body, of when
-    that was received and of the request's `note`; where it raises, or makes nothing, nothing was read. `is_light`: it
-    may as well be done by whoever asked, where that has less to do.
+    that was received and of the request's `note`; where it raises, or makes nothing, nothing was read. Whoever
+    asked does it as well, where that has less to do, and sooner what `is_light`.
     """
 
     function: str

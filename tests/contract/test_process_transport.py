@@ -734,23 +734,30 @@ async def test_answer_is_read_where_it_arrives(
     assert (await transport.send(at(server), OK)).reading == b""
 
 
-async def test_light_reading_is_done_by_whoever_has_less_to_do(
+async def test_reading_is_done_by_whoever_has_less_to_do(
     transport: ProcessTransport, server: Server, read_by: ReadBy
 ) -> None:
-    """With all requests under way there, this process waits anyway; what is not light is always read there."""
+    """With all requests under way there, this process waits anyway; with nearly all it has time for what is light."""
     light = structs.replace(read_by, is_light=True)
-    held = [asyncio.ensure_future(transport.send(at(server), SILENT)) for _ in range(4)]
-    await until(lambda: len(server.asked) == 4)
+
+    async def is_read_there(one: ReadBy) -> bool:
+        response = await transport.send(at(server), structs.replace(OK, read_by=one))
+        assert transport._child is not None
+        assert one in transport._child._readers, "the child is told of it before it is needed"
+        return bool(response.reading)
+
+    held = [asyncio.ensure_future(transport.send(at(server), SILENT)) for _ in range(20)]
+    await until(lambda: len(server.asked) == 20)
     try:
-        for one, is_read in ((light, False), (read_by, True)):
-            response = await transport.send(at(server), structs.replace(OK, read_by=one))
-            assert bool(response.reading) == is_read
-            assert transport._child is not None
-            assert one in transport._child._readers, "the child is told of it before it is needed"
-        for task in held[1:]:
-            task.cancel()
-        await asyncio.wait(held[1:])
-        assert (await transport.send(at(server), structs.replace(OK, read_by=light))).reading
+        assert not await is_read_there(light)
+        assert not await is_read_there(read_by)
+        for left, is_light_there in ((18, False), (1, True)):
+            given_up, held = held[left:], held[:left]
+            for task in given_up:
+                task.cancel()
+            await asyncio.wait(given_up)
+            assert await is_read_there(light) == is_light_there
+            assert await is_read_there(read_by)
     finally:
         for task in held:
             task.cancel()

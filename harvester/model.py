@@ -157,7 +157,7 @@ class ReadBy(msgspec.Struct, frozen=True, cache_hash=True):
 
     `function` is a function's name, `module:name`: it takes `options` and returns what makes bytes of a body, of when
     that was received and of the request's `note`; where it raises, or makes nothing, nothing was read. Whoever
-    asked does it as well, where that has less to do, and sooner what `is_light`.
+    asked may read it instead, where that has less to do, and sooner what `is_light`.
     """
 
     function: str

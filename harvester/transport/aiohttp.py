@@ -168,14 +168,14 @@ class AiohttpTransport:
         reach = await self._reach_of(link.trusted)
         url = read_link(link.url)
         for _ in range(MAX_REDIRECTS + 1):
-            answer = await self._ask_for(link, url, reach)
+            answer = await self._ask_link(link, url, reach)
             if answer.status not in _REDIRECTS:
                 return answer
             answer.close()
             url = next_hop(url, answer.headers.get("Location", ""))
         raise RejectedError(f"{url.host}: the link redirects more than {MAX_REDIRECTS} times")
 
-    async def _ask_for(self, link: Link, url: URL, reach: Reach) -> aiohttp.ClientResponse:
+    async def _ask_link(self, link: Link, url: URL, reach: Reach) -> aiohttp.ClientResponse:
         host = url.raw_host or ""
         if not reach.allows(host):
             raise forbidden(host)

@@ -272,16 +272,22 @@ async def test_start_is_for_early(transport: ProcessTransport, server: Server) -
 either = pytest.mark.parametrize("by_fork", [False, pytest.param(True, marks=on_linux)])
 
 
-@either
-async def test_child_that_was_begun_before_is_the_one_that_is_asked(
-    transport: ProcessTransport, server: Server, by_fork: bool
-) -> None:
-    """A program may begin it before it has a transport."""
+async def adopted(transport: ProcessTransport, server: Server, *, by_fork: bool) -> Begun:
+    """Return a child that was begun before, and has answered as the transport's."""
     begun = Begun(by_fork=by_fork)
     transport.adopt(begun)
     transport.start()
     assert (await transport.send(at(server), OK)).status == 200
     assert child_of(transport).pid == begun.process.pid
+    return begun
+
+
+@either
+async def test_child_that_was_begun_before_is_the_one_that_is_asked(
+    transport: ProcessTransport, server: Server, by_fork: bool
+) -> None:
+    """A program may begin it before it has a transport."""
+    begun = await adopted(transport, server, by_fork=by_fork)
     assert begun.process.poll() is None
     await transport.aclose()
     assert begun.process.poll() == 0
@@ -302,9 +308,7 @@ async def test_child_that_was_begun_and_dies_is_replaced(
     transport: ProcessTransport, server: Server, by_fork: bool
 ) -> None:
     """What takes its place is a program of its own, for this one has threads by then."""
-    begun = Begun(by_fork=by_fork)
-    transport.adopt(begun)
-    await transport.send(at(server), OK)
+    begun = await adopted(transport, server, by_fork=by_fork)
     begun.process.kill()
     await until(lambda: not is_open(transport))
     assert (await transport.send(at(server), OK)).status == 200
@@ -319,8 +323,7 @@ async def test_child_holds_nothing_of_its_parents_but_stderr(
     """Whoever reads what the parent writes sees its end when the parent closes it."""
     reading, writing = os.pipe()
     os.set_inheritable(writing, True)
-    transport.adopt(Begun(by_fork=by_fork))
-    await transport.send(at(server), OK)
+    await adopted(transport, server, by_fork=by_fork)
     os.close(writing)
     assert os.read(reading, 1) == b""
     os.close(reading)
